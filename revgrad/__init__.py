@@ -1,0 +1,55 @@
+"""Gradient reversal for every framework: ``revgrad.reverse(x, lam)``.
+
+The identity going forward, the gradient times ``-lam`` going back. The core knows no framework;
+each is a plugin that announces a backend in the entry-point group ``revgrad``. Importing this
+package imports NumPy and its own modules: plugins are looked for at the first call that needs
+them, and a framework is imported by whoever made the value that is reversed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from revgrad._registry import backends
+from revgrad._reverse import get_backend, register, reverse, unregister
+from revgrad._variable import LambdaVariable
+from revgrad._version import __version__
+from revgrad.backend import Backend, BackendSpec
+from revgrad.exceptions import (
+    AmbiguousBackendError,
+    BackendUnavailableError,
+    InvalidLambdaError,
+    PluginWarning,
+    RevgradError,
+    UnsupportedTypeError,
+)
+
+if TYPE_CHECKING:
+    from revgrad.hookspecs import hookimpl
+
+__all__ = [
+    "AmbiguousBackendError",
+    "Backend",
+    "BackendSpec",
+    "BackendUnavailableError",
+    "InvalidLambdaError",
+    "LambdaVariable",
+    "PluginWarning",
+    "RevgradError",
+    "UnsupportedTypeError",
+    "__version__",
+    "backends",
+    "get_backend",
+    "hookimpl",
+    "register",
+    "reverse",
+    "unregister",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "hookimpl":  # the marker is pluggy's, and only plugins need it
+        from revgrad.hookspecs import hookimpl
+
+        return hookimpl
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

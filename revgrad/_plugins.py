@@ -1,0 +1,152 @@
+"""Find plugins, each on its own: one that is broken leaves the others working.
+
+pluggy isolates nothing by itself: its loader stops at the first import that fails, one raising
+hook fails the whole call, and a plugin whose hook does not match the specification stays half
+registered. So every entry point is loaded, registered and called by itself, and each failure is
+kept with the stage at which it happened.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, List, Tuple
+
+import pluggy
+
+from revgrad import hookspecs
+from revgrad.backend import BackendSpec
+
+_HOOK = "revgrad_backends"
+
+
+@dataclass(frozen=True)
+class PluginFailure:
+    """Why a plugin, or one record of it, was left out.
+
+    Parameters
+    ----------
+    plugin : str
+        The name of its entry point.
+    distribution : str
+        The name and version of the distribution that installed it.
+    stage : str
+        ``"import"``, ``"registration"``, ``"hook"`` or ``"offer"``.
+    error : BaseException
+        What was raised.
+    """
+
+    plugin: str
+    distribution: str
+    stage: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        return (
+            f"revgrad plugin {self.plugin!r} of {self.distribution} was left out at stage "
+            f"{self.stage!r}: {type(self.error).__name__}: {self.error}. The other backends work "
+            f"on. Upgrade or uninstall {self.distribution.split()[0]}, or set "
+            f"REVGRAD_DISABLE={self.plugin} to silence this."
+        )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A record that a plugin offers, and where it comes from."""
+
+    spec: BackendSpec
+    plugin: str
+    distribution: str
+
+    def refused(self, problem: str) -> PluginFailure:
+        """Return the failure that says why this record is not taken."""
+        return PluginFailure(self.plugin, self.distribution, "offer", ValueError(problem))
+
+
+def discover() -> Tuple[List[Offer], List[PluginFailure]]:
+    """Load every plugin of the entry-point group ``revgrad`` and collect what it offers.
+
+    Reads the metadata of each installed distribution: some milliseconds, once in a process.
+
+    Returns
+    -------
+    offers : list of Offer
+        In the order of the distributions on the path; not yet judged.
+    failures : list of PluginFailure
+        One for each plugin that was left out.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for name in disabled():
+        manager.set_blocked(name)
+    offers: List[Offer] = []
+    failures: List[PluginFailure] = []
+    for entry_point, distribution in _entry_points():
+        name = entry_point.name
+        if manager.is_blocked(name):
+            continue
+        stage = "import"
+        try:
+            plugin = entry_point.load()
+            stage = "registration"
+            _register(manager, plugin, name)
+            stage = "hook"
+            records = _call(manager, plugin)
+        except (Exception, SystemExit) as error:  # a plugin that exits at import is broken too
+            failures.append(PluginFailure(name, distribution, stage, error))
+        else:
+            offers.extend(Offer(spec, name, distribution) for spec in records)
+    return offers, failures
+
+
+def disabled() -> Tuple[str, ...]:
+    """Return the names that the environment variable ``REVGRAD_DISABLE`` blocks.
+
+    Returns
+    -------
+    tuple of str
+        Names of entry points, without surrounding white space.
+    """
+    names = (name.strip() for name in os.environ.get("REVGRAD_DISABLE", "").split(","))
+    return tuple(name for name in names if name)
+
+
+def _entry_points() -> Iterator[Tuple[Any, str]]:
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        # Looking for the group in the text first leaves the metadata of all the other packages
+        # unparsed: it is faster, and a malformed file of one of them is not our concern.
+        if f"[{hookspecs.PROJECT}]" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        for entry_point in distribution.entry_points:
+            # The first on the path wins, as it does for an import: an installed copy and a source
+            # tree in the working directory announce the same plugin twice.
+            if entry_point.group == hookspecs.PROJECT and (name, entry_point.name) not in seen:
+                seen.add((name, entry_point.name))
+                yield entry_point, f"{name} {version}"
+
+
+def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    try:
+        manager.register(plugin, name=name)
+    except pluggy.PluginValidationError:
+        manager.unregister(plugin)  # it stays half registered, and every later call would fail
+        raise
+    # pluggy accepts a marked function of any name, so a misspelt hook would just never be called.
+    hook = getattr(manager.hook, _HOOK)
+    if all(impl.plugin is not plugin for impl in hook.get_hookimpls()):
+        raise ValueError(
+            f"{plugin!r} implements no hook of revgrad; decorate a function named {_HOOK} with "
+            "revgrad.hookimpl"
+        )
+
+
+def _call(manager: pluggy.PluginManager, plugin: Any) -> List[BackendSpec]:
+    others = [each for each in manager.get_plugins() if each is not plugin]
+    results: Iterable[Any] = manager.subset_hook_caller(_HOOK, others)()
+    records: List[BackendSpec] = []
+    for result in results:
+        records.extend([result] if isinstance(result, BackendSpec) else result)
+    return records

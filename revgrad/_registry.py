@@ -1,0 +1,261 @@
+"""Which backends there are, and which one handles a type.
+
+The warm path is one look-up in a weak dictionary keyed by type: no lock and no pluggy. Everything
+else happens once in a process, or once for each new type.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import warnings
+import weakref
+from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Type
+
+from revgrad.backend import Backend, BackendSpec
+from revgrad.exceptions import (
+    AmbiguousBackendError,
+    BackendUnavailableError,
+    PluginWarning,
+    UnsupportedTypeError,
+)
+
+_NUMPY = BackendSpec(
+    name="numpy",
+    claims=("numpy:ndarray", "numpy:generic"),
+    factory="revgrad.reference:NumpyBackend",
+    requires="numpy",
+)
+
+
+class Registry:
+    """The backends of one process."""
+
+    def __init__(self) -> None:
+        self.failures: List[Any] = []
+        self._specs: Dict[str, BackendSpec] = {_NUMPY.name: _NUMPY}
+        self._backends: Dict[str, Backend] = {}
+        self._discovered = False
+        self._discovering = False
+        self._lock = threading.RLock()
+        self.by_type: MutableMapping[type, Backend] = weakref.WeakKeyDictionary()
+
+    def specs(self) -> Dict[str, BackendSpec]:
+        """Return the records by name, discovering plugins at the first call."""
+        if not self._discovered:
+            self._discover()
+        return self._specs
+
+    def _discover(self) -> None:
+        with self._lock:
+            # Another thread was faster; or a plugin asks while it is loaded, on this thread, for
+            # which the lock is open: it sees what there is so far.
+            if self._discovered or self._discovering:
+                return
+            self._discovering = True
+            try:
+                from revgrad import _plugins
+
+                offers, failures = _plugins.discover()
+                specs = dict(self._specs)
+                for offer in offers:
+                    problem = _problem(offer.spec, specs)
+                    if problem:
+                        failures.append(offer.refused(problem))
+                    else:
+                        specs[offer.spec.name] = offer.spec
+                self.failures = failures
+                self._replace(specs)
+                self._discovered = True
+            finally:
+                self._discovering = False
+        for failure in failures:
+            warnings.warn(str(failure), PluginWarning, stacklevel=2)
+
+    def register(self, spec: BackendSpec) -> None:
+        """Add a backend; see `revgrad.register`."""
+        with self._lock:
+            specs = dict(self.specs())
+            problem = _problem(spec, specs)
+            if problem:
+                raise ValueError(problem)
+            specs[spec.name] = spec
+            self._replace(specs)
+
+    def unregister(self, name: str) -> BackendSpec:
+        """Remove a backend; see `revgrad.unregister`."""
+        with self._lock:
+            specs = dict(self.specs())
+            if name not in specs:
+                raise self._unknown(name)
+            spec = specs.pop(name)
+            self._backends.pop(name, None)
+            self._replace(specs)
+            return spec
+
+    def _replace(self, specs: Dict[str, BackendSpec]) -> None:
+        # New objects instead of changed ones: a thread that reads the old ones meanwhile is not
+        # disturbed, and what it still caches goes with them.
+        self._specs = specs
+        self.by_type = weakref.WeakKeyDictionary()
+
+    def get_backend(self, name: str) -> Backend:
+        """Return the backend of that name, loading it at the first call."""
+        spec = self.specs().get(name)
+        if spec is None:
+            raise self._unknown(name)
+        try:
+            return self._backends[name]
+        except KeyError:
+            return self._load(spec)
+
+    def _load(self, spec: BackendSpec) -> Backend:
+        # The factory is imported without holding the lock: it imports a framework, and a thread
+        # that imports the same framework may be waiting for us.
+        try:
+            backend = resolve_reference(spec.factory)()
+            if not isinstance(backend, Backend):
+                raise TypeError(f"it returned a {type(backend).__name__}, not a revgrad.Backend")
+        except Exception as error:
+            needs = f" It requires {spec.requires}." if spec.requires else ""
+            raise BackendUnavailableError(
+                f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
+                f"{type(error).__name__}: {error}.{needs} Install what is missing, or call "
+                f"revgrad.unregister({spec.name!r}) to do without it."
+            ) from error
+        with self._lock:
+            if self._specs.get(spec.name) is not spec:
+                return backend  # unregistered meanwhile: serve this call, keep nothing
+            return self._backends.setdefault(spec.name, backend)
+
+    def find(self, kind: type) -> Backend:
+        """Choose the backend for a type and remember it."""
+        specs = self.specs()
+        cache = self.by_type
+        backend = cache[kind] = self.get_backend(self._choose(kind, specs).name)
+        return backend
+
+    def _choose(self, kind: type, specs: Mapping[str, BackendSpec]) -> BackendSpec:
+        ancestors = kind.__mro__
+        best = None
+        for spec in specs.values():
+            for claim in spec.claims:
+                cls = loaded_class(claim)
+                if cls in ancestors:
+                    distance = ancestors.index(cls)
+                    if best is None or distance < best[0]:
+                        best = (distance, claim, spec)
+        if best is None:
+            raise self._unsupported(kind, specs)
+        _, claim, spec = best
+        rivals = [
+            other
+            for other in specs.values()
+            if other is not spec and _root(claim) in {_root(each) for each in other.claims}
+        ]
+        if rivals:
+            names = " and ".join(repr(each.name) for each in [spec, *rivals])
+            raise AmbiguousBackendError(
+                f"The backends {names} all claim classes of the package {_root(claim)!r}, so none "
+                f"is chosen for a {_name(kind)}. Name one, reverse(x, lam, "
+                f"backend={spec.name!r}), or leave the others out: "
+                f"revgrad.unregister({rivals[0].name!r}), or REVGRAD_DISABLE with the names of "
+                "their plugins."
+            )
+        return spec
+
+    def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
+        known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
+        return UnsupportedTypeError(
+            f"No backend claims the type {_name(kind)}. Known backends: {known}.{self._broken()} "
+            "Pass a value of one of these frameworks (a number or list: numpy.asarray(x)), install "
+            "the plugin of yours, or name a backend: reverse(x, lam, backend=...)."
+        )
+
+    def _unknown(self, name: object) -> BackendUnavailableError:
+        return BackendUnavailableError(
+            f"There is no backend named {name!r}. Known backends: {', '.join(self._specs)}."
+            f"{self._broken()} Install the plugin that offers it, or see that REVGRAD_DISABLE does "
+            "not leave it out."
+        )
+
+    def _broken(self) -> str:
+        if not self.failures:
+            return ""
+        return " Left out: " + "; ".join(
+            f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: "
+            f"{type(each.error).__name__}: {each.error})"
+            for each in self.failures
+        ) + "."
+
+
+class Backends(Mapping[str, BackendSpec]):
+    """The known backends: a read-only mapping from name to `BackendSpec`.
+
+    Looking at it discovers the plugins, and imports no framework.
+
+    Examples
+    --------
+    >>> import revgrad
+    >>> revgrad.backends["numpy"].claims
+    ('numpy:ndarray', 'numpy:generic')
+    """
+
+    def __getitem__(self, name: str) -> BackendSpec:
+        return registry.specs()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(registry.specs())
+
+    def __len__(self) -> int:
+        return len(registry.specs())
+
+    def __repr__(self) -> str:
+        return f"<revgrad backends: {', '.join(self)}>"
+
+
+def loaded_class(claim: str) -> Any:
+    """Return the class that a claim names, or None where its module is not loaded.
+
+    An object cannot exist before its class does, so a claim on a module that is not in
+    ``sys.modules`` matches nothing: no import is ever needed to choose.
+    """
+    module, _, qualname = claim.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def resolve_reference(reference: str) -> Any:
+    """Import the object that ``"module:qualname"`` names."""
+    module, _, qualname = reference.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
+    if not isinstance(spec, BackendSpec):
+        return f"expected a revgrad.BackendSpec; got {spec!r} ({type(spec).__name__})"
+    problems = list(spec.problems())
+    if not problems and spec.name in specs:
+        problems.append(
+            f"the name is taken by the backend of {specs[spec.name].factory}: choose another, or "
+            f"call revgrad.unregister({spec.name!r}) first"
+        )
+    return f"the record of backend {spec.name!r}: " + "; ".join(problems) if problems else ""
+
+
+def _root(reference: str) -> str:
+    return reference.partition(":")[0].partition(".")[0]
+
+
+def _name(kind: Type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+registry = Registry()
+backends = Backends()

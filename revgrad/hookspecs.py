@@ -1,0 +1,30 @@
+"""The hook that a plugin implements, and pluggy's markers for it."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+import pluggy
+
+from revgrad.backend import BackendSpec
+
+PROJECT = "revgrad"
+"""The name of the entry-point group, of the hook prefix and of the project: one word."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def revgrad_backends() -> Iterable[BackendSpec]:
+    """Return the `BackendSpec` records this plugin offers.
+
+    Strings only: the module that implements this hook imports no framework, neither at its top
+    nor in the hook.
+
+    Returns
+    -------
+    iterable of BackendSpec
+        One record for each backend.
+    """
+    raise NotImplementedError  # a specification; pluggy never calls it

@@ -1,0 +1,133 @@
+"""The contract written in NumPy: for hand-written back-propagation, and as an oracle for tests.
+
+Examples
+--------
+A linear feature and a linear domain score, differentiated by hand:
+
+>>> import numpy as np
+>>> x, w, v = np.ones(3), np.array([1.0, 2.0, 3.0]), 2.0
+>>> feature = w @ x
+>>> score = v * forward(np.asarray(feature), 0.5)
+>>> gradient_of_feature = pullback(np.asarray(v), 0.5)
+>>> gradient_of_feature * x
+array([-1., -1., -1.])
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from revgrad._lam import judge_lambda
+from revgrad._variable import LambdaVariable
+from revgrad.backend import (
+    Backend,
+    check_lambda_shape,
+    no_gradient_error,
+    unknown_lambda_error,
+)
+
+__all__ = ["NumpyBackend", "forward", "pullback"]
+
+
+def forward(x: Any, lam: Any) -> Any:
+    """Return `x` itself, having judged it and λ.
+
+    Parameters
+    ----------
+    x : numpy.ndarray or numpy.generic
+        Any shape, floating or complex dtype.
+    lam : float, LambdaVariable or numpy.ndarray
+        λ; an array must broadcast to the shape of `x` without enlarging it.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.generic
+        The object `x`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If the dtype of `x` carries no gradient.
+    InvalidLambdaError
+        If `lam` is not a λ, or would enlarge `x`.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, np.nan])
+    >>> forward(x, 0.5) is x
+    True
+    """
+    _as_factor(x, lam)
+    return x
+
+
+def pullback(g: Any, lam: Any) -> Any:
+    """Return ``-lam * g``, the gradient with respect to `x` where `g` is the one of the output.
+
+    Parameters
+    ----------
+    g : numpy.ndarray or numpy.generic
+        The cotangent: the shape and dtype of `x`.
+    lam : float, LambdaVariable or numpy.ndarray
+        λ; it is cast to the dtype of `g`, never the other way.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.generic
+        The shape and dtype of `g`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If the dtype of `g` carries no gradient.
+    InvalidLambdaError
+        If `lam` is not a λ, or would enlarge `g`.
+
+    Notes
+    -----
+    Forward mode is the same product: the tangent ``t`` is pushed to ``-lam * t``.
+
+    Examples
+    --------
+    >>> pullback(np.array([1.0, -2.0, np.inf], dtype="float32"), 0.5)
+    array([-0.5,  1. , -inf], dtype=float32)
+    """
+    factor = _as_factor(g, lam)
+    product = np.empty(g.shape, g.dtype)
+    if g.dtype.kind == "c":  # as a complex product, -λ * (inf + 0j) would hold a nan
+        product.real, product.imag = -factor * g.real, -factor * g.imag
+    else:
+        product[...] = -factor * g
+    return product if isinstance(g, np.ndarray) else product[()]
+
+
+def _as_factor(x: Any, lam: Any) -> Any:
+    dtype = x.dtype
+    # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
+    extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
+    if dtype.kind not in "fc" and not extension:
+        raise no_gradient_error(x, dtype)
+    lam = judge_lambda(lam)
+    if isinstance(lam, LambdaVariable):
+        lam = lam.value
+    if not isinstance(lam, (float, np.ndarray)):
+        raise unknown_lambda_error(lam, "nothing else, for a NumPy array")
+    factor = np.asarray(lam)
+    check_lambda_shape(factor.shape, x.shape)
+    real = np.zeros(0, dtype).real.dtype
+    return factor.astype(real)
+
+
+class NumpyBackend(Backend):
+    """NumPy arrays and scalars pass as they are, so that model code also runs outside a trace."""
+
+    def reverse(self, x: Any, lam: Any) -> Any:
+        """Return `x` itself; see `forward`."""
+        return forward(x, lam)
+
+    @property
+    def xp(self) -> Any:
+        """NumPy."""
+        return np

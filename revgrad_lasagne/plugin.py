@@ -1,0 +1,20 @@
+"""Announces the backend for Lasagne; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Offer the backend ``"lasagne"``."""
+    return (
+        revgrad.BackendSpec(
+            name="lasagne",
+            claims=("lasagne.layers:Layer",),
+            factory="revgrad_lasagne.backend:LasagneBackend",
+            requires="Lasagne>=0.1",
+        ),
+    )

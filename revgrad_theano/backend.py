@@ -1,0 +1,33 @@
+"""Adapts the Op to the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import theano
+import theano.tensor
+
+from revgrad import Backend
+from revgrad_theano.ops import reverse_gradient
+
+
+class TheanoBackend(Backend):
+    """Reverses Theano variables; the cell of a `LambdaVariable` is a shared scalar."""
+
+    def reverse(self, x: Any, lam: Any) -> Any:
+        """Return ``ReverseGradient()(x, lam)``."""
+        return reverse_gradient(x, lam)
+
+    def new_cell(self, value: float) -> Any:
+        """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""
+        return theano.shared(np.asarray(value, dtype="float64"), name="lam")
+
+    def set_cell(self, cell: Any, value: float) -> None:
+        """Store `value` in the shared scalar."""
+        cell.set_value(np.asarray(value, dtype="float64"))
+
+    @property
+    def xp(self) -> Any:
+        """`theano.tensor`."""
+        return theano.tensor

@@ -1,0 +1,21 @@
+"""Announces the backend for Theano; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Offer the backend ``"theano"``."""
+    return (
+        revgrad.BackendSpec(
+            name="theano",
+            # Theano 1.0 and Theano-PyMC 1.0 have the first, Theano-PyMC 1.1 has the second.
+            claims=("theano.gof.graph:Variable", "theano.graph.basic:Variable"),
+            factory="revgrad_theano.backend:TheanoBackend",
+            requires="Theano>=1.0.5",
+        ),
+    )

@@ -1,0 +1,256 @@
+"""Plugins installed beside revgrad: a broken one leaves the others working.
+
+Each test installs real distributions (a module and its metadata) into a folder and runs a fresh
+interpreter with that folder on its path.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+GOOD = """
+import revgrad
+
+@revgrad.hookimpl
+def revgrad_backends():
+    return [revgrad.BackendSpec("good", ("good_plugin:Tensor",), "good_plugin:GoodBackend")]
+
+class Tensor:
+    pass
+
+class GoodBackend(revgrad.Backend):
+    def reverse(self, x, lam):
+        return "reversed by good"
+"""
+
+BROKEN = {
+    "import": ("raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
+    "exit": ("import sys; sys.exit('bye')", "SystemExit: bye"),
+    "registration": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends(session):
+            return []
+        """,
+        "PluginValidationError",
+    ),
+    "no hook": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backend():
+            return []
+        """,
+        "implements no hook of revgrad; decorate a function named revgrad_backends with",
+    ),
+    "hook": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            raise KeyError("version")
+        """,
+        "KeyError: 'version'",
+    ),
+    "result": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return 3
+        """,
+        "TypeError: 'int' object is not iterable",
+    ),
+    "record": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return [
+                revgrad.BackendSpec("beside", ("a:B",), "a:C"),
+                revgrad.BackendSpec("bad", ("theano.Variable",), "a:C"),
+            ]
+        """,
+        "ValueError: the record of backend 'bad': a claim must read 'module:qualname'",
+    ),
+    "not a record": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return ["theano"]
+        """,
+        "expected a revgrad.BackendSpec; got 'theano' (str)",
+    ),
+    "name": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return [revgrad.BackendSpec("numpy", ("a:B",), "a:C")]
+        """,
+        "the name is taken by the backend of revgrad.reference:NumpyBackend",
+    ),
+}
+STAGE = {
+    "import": "import",
+    "exit": "import",
+    "registration": "registration",
+    "no hook": "registration",
+    "hook": "hook",
+    "result": "hook",
+    "record": "offer",
+    "not a record": "offer",
+    "name": "offer",
+}
+
+
+@pytest.fixture
+def install(tmp_path):
+    """Install a distribution with one plugin into a folder; it comes first on the path."""
+
+    def install(name, code, folder="site"):
+        site = tmp_path / folder
+        info = site / f"{name}-1.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        module = name.replace("-", "_")
+        (info / "entry_points.txt").write_text(f"[revgrad]\n{name} = {module}\n")
+        (site / f"{module}.py").write_text(textwrap.dedent(code))
+
+    return install
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run code in a fresh interpreter and return what it prints, warnings included."""
+
+    def run(code, *folders, **environment):
+        path = [str(tmp_path / folder) for folder in folders or ("site",)]
+        path.append(os.environ.get("PYTHONPATH", ""))
+        environment.update(PYTHONPATH=os.pathsep.join(path), PYTHONIOENCODING="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
+USE = """
+import good_plugin, numpy, revgrad
+print(revgrad.reverse(good_plugin.Tensor(), 1.0))
+print(*revgrad.backends)
+"""
+
+
+def test_a_plugin_is_found_and_used(install, run):
+    install("good-plugin", GOOD)
+    printed = run(USE).splitlines()
+    assert printed[0] == "reversed by good"
+    assert set(printed[1].split()) >= {"numpy", "good", "theano", "lasagne"}
+    assert len(printed) == 2
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("first", ["broken", "good"], ids="{}-first".format)
+def test_a_broken_plugin_leaves_the_others_working(install, run, kind, first):
+    code, words = BROKEN[kind]
+    install("good-plugin", GOOD, "good")
+    install("broken-plugin", code, "broken")
+    folders = ("broken", "good") if first == "broken" else ("good", "broken")
+    printed = run(USE, *folders)
+    assert "reversed by good" in printed
+    warned = [line for line in printed.splitlines() if "PluginWarning" in line]
+    assert len(warned) == 1, printed
+    assert "revgrad plugin 'broken-plugin' of broken-plugin 1.5 was left out" in warned[0]
+    assert f"at stage '{STAGE[kind]}'" in warned[0]
+    assert "set REVGRAD_DISABLE=broken-plugin" in warned[0]
+    assert words in printed
+    assert ("beside" in printed) == (kind == "record")
+
+
+def test_all_broken_at_once_are_each_named_once(install, run):
+    install("good-plugin", GOOD)
+    for kind, (code, _) in BROKEN.items():
+        install("broken-" + kind.replace(" ", "-"), code)
+    printed = run(USE)
+    assert printed.count("PluginWarning: revgrad plugin") == len(BROKEN)
+    assert "reversed by good" in printed
+
+
+def test_the_error_for_an_unclaimed_type_names_what_was_left_out(install, run):
+    install("broken-plugin", BROKEN["import"][0])
+    code = """
+    import warnings; warnings.simplefilter("ignore")
+    import revgrad
+    try:
+        revgrad.reverse(object(), 1)
+    except revgrad.UnsupportedTypeError as error:
+        print(error)
+    """
+    assert (
+        "Left out: plugin 'broken-plugin' of broken-plugin 1.5 (at import: RuntimeError: "
+        "no such driver)." in run(code)
+    )
+
+
+def test_warnings_as_errors_raise_once_and_lose_nothing(install, run):
+    install("good-plugin", GOOD)
+    install("broken-plugin", BROKEN["hook"][0])
+    code = """
+    import warnings; warnings.simplefilter("error")
+    import good_plugin, revgrad
+    try:
+        revgrad.reverse(good_plugin.Tensor(), 1.0)
+    except revgrad.PluginWarning as warning:
+        print("raised:", warning)
+    print(revgrad.reverse(good_plugin.Tensor(), 1.0))
+    """
+    printed = run(code)
+    assert "raised: revgrad plugin 'broken-plugin'" in printed and "reversed by good" in printed
+
+
+def test_disabled_plugins_are_not_imported(install, run):
+    install("good-plugin", GOOD)
+    install("broken-plugin", "print('imported')\n" + BROKEN["import"][0])
+    printed = run(USE, REVGRAD_DISABLE="broken-plugin, theano")
+    assert "imported" not in printed and "PluginWarning" not in printed
+    assert set(printed.splitlines()[1].split()) & {"good", "theano"} == {"good"}
+
+
+def test_a_distribution_seen_twice_counts_once(install, run):
+    install("good-plugin", GOOD, "one")
+    install("good-plugin", GOOD, "two")
+    assert "PluginWarning" not in run(USE, "one", "two")
+
+
+def test_malformed_metadata_of_another_package_is_not_our_concern(install, run, tmp_path):
+    install("good-plugin", GOOD)
+    install("other", "")
+    # A duplicate option and a line without a value: neither parses.
+    text = "[console_scripts]\na = b\na = b\nnonsense\n"
+    (tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt").write_text(text)
+    printed = run(USE)
+    assert "reversed by good" in printed and "PluginWarning" not in printed
+
+
+def test_a_plugin_may_look_at_revgrad_while_it_loads(install, run):
+    install("good-plugin", "import revgrad\nlist(revgrad.backends)\n" + GOOD)
+    assert "reversed by good" in run("import revgrad; list(revgrad.backends)\n" + USE)

@@ -1,0 +1,284 @@
+"""Choosing a backend by type or by name."""
+
+import gc
+import pickle
+import subprocess
+import sys
+import threading
+import types
+import weakref
+
+import numpy as np
+import pytest
+
+import revgrad
+
+
+class Recorder(revgrad.Backend):
+    """Returns its own name and λ, so that a test sees who was chosen."""
+
+    def reverse(self, x, lam):
+        return type(self).__name__, lam
+
+
+class Other(Recorder):
+    pass
+
+
+class NotABackend:
+    pass
+
+
+def failing_factory():
+    raise OSError("libexample.so.1: cannot open shared object file")
+
+
+HERE = __name__
+
+
+@pytest.fixture
+def library():
+    """A package that is loaded, with a class hierarchy, as a framework would be."""
+    names = ("examplelib", "examplelib.core", "otherlib")
+    modules = {name: types.ModuleType(name) for name in names}
+    core = modules["examplelib.core"]
+    core.Base = type("Base", (), {"__module__": "examplelib.core"})
+    core.Child = type("Child", (core.Base,), {"__module__": "examplelib.core"})
+    modules["otherlib"].Mixed = type("Mixed", (core.Child,), {"__module__": "otherlib"})
+    core.Namespace = types.SimpleNamespace(Inner=type("Inner", (), {}))
+    sys.modules.update(modules)
+    yield core
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def register():
+    """`revgrad.register`, undone at the end of the test."""
+    names = []
+
+    def register(name, *claims, factory=f"{HERE}:Recorder", **others):
+        revgrad.register(revgrad.BackendSpec(name, claims, factory, **others))
+        names.append(name)
+
+    yield register
+    for name in names:
+        if name in revgrad.backends:
+            revgrad.unregister(name)
+
+
+def test_subclasses_are_claimed_too(library, register):
+    register("example", "examplelib.core:Base")
+    assert revgrad.reverse(library.Base(), 1) == ("Recorder", 1.0)
+    assert revgrad.reverse(type("Users", (library.Child,), {})(), 0.5) == ("Recorder", 0.5)
+
+
+def test_a_claim_may_name_a_nested_class(library, register):
+    register("example", "examplelib.core:Namespace.Inner")
+    assert revgrad.reverse(library.Namespace.Inner(), 1.0)[0] == "Recorder"
+
+
+def test_the_nearest_class_wins_whatever_the_order(library, register):
+    register("far", "examplelib.core:Base", factory=f"{HERE}:Other")
+    register("near", "otherlib:Mixed")
+    assert revgrad.reverse(sys.modules["otherlib"].Mixed(), 1.0)[0] == "Recorder"
+    assert revgrad.reverse(library.Child(), 1.0)[0] == "Other"
+
+
+def test_two_backends_of_one_package_are_an_error_naming_both(library, register):
+    register("one", "examplelib.core:Base")
+    register("two", "examplelib.core:Child", factory=f"{HERE}:Other")
+    for x in (library.Base(), library.Child()):
+        with pytest.raises(revgrad.AmbiguousBackendError) as caught:
+            revgrad.reverse(x, 1.0)
+        words = str(caught.value)
+        assert "'one'" in words and "'two'" in words and "package 'examplelib'" in words
+        assert "backend=" in words and "revgrad.unregister(" in words
+    assert revgrad.reverse(library.Base(), 1.0, backend="two")[0] == "Other"
+    revgrad.unregister("one")
+    assert revgrad.reverse(library.Child(), 1.0)[0] == "Other"
+
+
+def test_a_claim_on_a_module_that_is_not_loaded_matches_nothing(register):
+    register("absent", "module_that_does_not_exist:Tensor")
+    with pytest.raises(revgrad.UnsupportedTypeError):
+        revgrad.reverse(object(), 1.0)
+
+
+def test_an_unclaimed_type_is_told_what_is_known(register):
+    register("absent", "module_that_does_not_exist:Tensor")
+    with pytest.raises(revgrad.UnsupportedTypeError) as caught:
+        revgrad.reverse([1.0], 1.0)
+    words = str(caught.value)
+    assert "No backend claims the type builtins.list." in words
+    assert "numpy (numpy:ndarray, numpy:generic)" in words
+    assert "absent (module_that_does_not_exist:Tensor)" in words
+    assert "numpy.asarray(x)" in words
+
+
+def test_lam_is_judged_before_any_backend(library, register):
+    register("broken", "examplelib.core:Base", factory=f"{HERE}:failing_factory")
+    with pytest.raises(revgrad.InvalidLambdaError):
+        revgrad.reverse(library.Base(), -1)
+
+
+def test_a_backend_that_does_not_load_says_why_and_what_it_requires(library, register):
+    register(
+        "broken", "examplelib.core:Base", factory=f"{HERE}:failing_factory", requires="example>=2"
+    )
+    for call in (
+        lambda: revgrad.reverse(library.Base(), 1),
+        lambda: revgrad.get_backend("broken"),
+        lambda: revgrad.reverse(np.ones(1), 1, backend="broken"),
+    ):
+        with pytest.raises(revgrad.BackendUnavailableError) as caught:
+            call()
+        words = str(caught.value)
+        assert "'broken' does not load" in words and "OSError: libexample.so.1" in words
+        assert "It requires example>=2." in words and "revgrad.unregister('broken')" in words
+        assert isinstance(caught.value, ImportError)
+        assert isinstance(caught.value.__cause__, OSError)
+    assert revgrad.reverse(np.ones(1), 1) == 1
+
+
+@pytest.mark.parametrize(
+    "factory, words",
+    [
+        ("no_such_module:Backend", "No module named 'no_such_module'"),
+        (f"{HERE}:NoSuchName", "NoSuchName"),
+        (f"{HERE}:NotABackend", "it returned a NotABackend, not a revgrad.Backend"),
+    ],
+)
+def test_a_wrong_factory_is_named(register, factory, words):
+    register("wrong", "examplelib:X", factory=factory)
+    with pytest.raises(revgrad.BackendUnavailableError) as caught:
+        revgrad.get_backend("wrong")
+    assert factory in str(caught.value) and words in str(caught.value)
+
+
+def test_an_unknown_name_is_told_the_known_ones():
+    for call in (revgrad.get_backend, revgrad.unregister):
+        with pytest.raises(revgrad.BackendUnavailableError) as caught:
+            call("thaeno")
+        assert "There is no backend named 'thaeno'. Known backends: numpy, " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec, words",
+    [
+        ("theano", "expected a revgrad.BackendSpec; got 'theano' (str)"),
+        (revgrad.BackendSpec("numpy", ("a:B",), "a:C"), "the name is taken by the backend of"),
+        (revgrad.BackendSpec("a b", ("a:B",), "a:C"), "name must be a word without spaces"),
+        (revgrad.BackendSpec("a", (), "a:C"), "claims must be a tuple"),
+        (revgrad.BackendSpec("a", "a:B", "a:C"), "claims must be a tuple"),
+        (revgrad.BackendSpec("a", ("a.B",), "a:C"), "a claim must read 'module:qualname'"),
+        (revgrad.BackendSpec("a", (1,), "a:C"), "a claim must read 'module:qualname'; got 1"),
+        (revgrad.BackendSpec("a", ("a:B",), "a.C"), "factory must read 'module:qualname'"),
+        (revgrad.BackendSpec("a", ("a:B",), "a:C", requires=None), "requires must be a string"),
+        (revgrad.BackendSpec("a", ("a:B",), "a:C", harness="x"), "harness must read"),
+        (revgrad.BackendSpec("a", ("a:B",), "a:C", contract=2), "written against contract 2"),
+    ],
+)
+def test_a_bad_record_is_refused(spec, words):
+    known = dict(revgrad.backends)
+    with pytest.raises(ValueError) as caught:
+        revgrad.register(spec)
+    assert words in str(caught.value)
+    assert dict(revgrad.backends) == known
+
+
+def test_backends_is_a_read_only_mapping():
+    assert revgrad.backends["numpy"].claims == ("numpy:ndarray", "numpy:generic")
+    assert "numpy" in repr(revgrad.backends)
+    assert len(revgrad.backends) == len(list(revgrad.backends))
+    with pytest.raises(TypeError):
+        revgrad.backends["mine"] = revgrad.backends["numpy"]
+
+
+def test_a_spec_is_frozen_comparable_and_picklable():
+    spec = revgrad.BackendSpec("a", ("a:B",), "a:C")
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    with pytest.raises(AttributeError):
+        spec.name = "b"
+
+
+def test_get_backend_returns_one_instance_and_a_new_one_after_registering_again(register):
+    register("example", "examplelib:X")
+    backend = revgrad.get_backend("example")
+    assert revgrad.get_backend("example") is backend
+    revgrad.register(revgrad.unregister("example"))
+    assert revgrad.get_backend("example") is not backend
+
+
+def test_a_type_is_not_kept_alive(register):
+    kind = type("Short", (np.ndarray,), {})
+    revgrad.reverse(np.ones(2).view(kind), 1.0)
+    gone = weakref.ref(kind)
+    del kind
+    gc.collect()
+    assert gone() is None
+
+
+def test_the_warm_path_takes_no_lock(monkeypatch):
+    from revgrad._registry import registry
+
+    x = np.ones(2)
+    revgrad.reverse(x, 1.0)
+
+    class NoLock:
+        def __enter__(self):
+            raise AssertionError("a lock was taken")
+
+        def __exit__(self, *args):
+            pass
+
+    monkeypatch.setattr(registry, "_lock", NoLock())
+    assert revgrad.reverse(x, 1.0) is x
+    assert revgrad.reverse(x, 1.0, backend="numpy") is x
+    with pytest.raises(AssertionError):  # the probe works
+        registry.register(revgrad.backends["numpy"])
+
+
+FIRST_CALLS = """
+import sys, threading
+import numpy as np
+import revgrad
+sys.setswitchinterval(1e-6)
+barrier, results, errors = threading.Barrier(64), [], []
+x = np.ones(2)
+
+def work():
+    barrier.wait()
+    try:
+        results.append((revgrad.reverse(x, 1.0) is x, id(revgrad.get_backend("numpy")),
+                        tuple(revgrad.backends)))
+    except BaseException as error:
+        errors.append(error)
+
+threads = [threading.Thread(target=work) for _ in range(64)]
+[t.start() for t in threads]
+[t.join(60) for t in threads]
+assert not errors, errors
+assert len(results) == 64 and len(set(results)) == 1 and results[0][0], set(results)
+"""
+
+
+def test_first_calls_from_64_threads_agree():
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", FIRST_CALLS], check=True, timeout=120)
+
+
+def test_loading_a_backend_in_many_threads_gives_one_instance(register):
+    register("example", "examplelib:X")
+    barrier, found = threading.Barrier(16), []
+
+    def work():
+        barrier.wait()
+        found.append(revgrad.get_backend("example"))
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16 and len({id(each) for each in found}) == 1
