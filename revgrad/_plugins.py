@@ -132,7 +132,9 @@ def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
     try:
         manager.register(plugin, name=name)
     except pluggy.PluginValidationError:
-        manager.unregister(plugin)  # it stays half registered, and every later call would fail
+        # Some versions of pluggy leave it half registered, and every later call would fail.
+        if manager.is_registered(plugin):
+            manager.unregister(plugin)
         raise
     # pluggy accepts a marked function of any name, so a misspelt hook would just never be called.
     hook = getattr(manager.hook, _HOOK)

@@ -26,9 +26,6 @@ except ImportError:
 
 __all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
 
-_REAL = {"complex64": "float32", "complex128": "float64"}
-
-
 class ReverseGradient(Op):
     """The identity, whose gradient is multiplied by ``-lam``.
 
@@ -69,9 +66,9 @@ class ReverseGradient(Op):
         Parameters
         ----------
         x : theano Variable
-            A dense tensor of any shape or a sparse matrix, of floating or complex dtype.
+            A dense tensor of any shape or a sparse matrix, of floating dtype.
         lam : float, numpy.ndarray, LambdaVariable or theano Variable
-            λ. A variable of the real dtype of `x` is taken as it is, another is cast to it.
+            λ. A variable of the dtype of `x` is taken as it is, another is cast to it.
 
         Returns
         -------
@@ -92,7 +89,7 @@ class ReverseGradient(Op):
                 f"reverse() got a Theano variable of type {x.type}, which is neither a tensor nor "
                 "a sparse matrix. Reverse the tensors it is made of."
             )
-        if not x.dtype.startswith(("float", "complex")):
+        if not x.dtype.startswith("float"):  # theano.grad refuses complex variables as well
             raise no_gradient_error(x, x.dtype)
         return Apply(self, [x, as_lambda(lam, x)], [x.type()])
 
@@ -113,8 +110,8 @@ class ReverseGradient(Op):
         return (1,)
 
     def infer_shape(self, fgraph_or_node: Any, *args: Any) -> List[Any]:
-        """Return the shape of `x`; Theano-PyMC 1.1 passes the graph in front of the node."""
-        return [args[-1][0]]
+        """Return the shape of `x`."""
+        return [args[-1][0]]  # Theano-PyMC 1.1 passes the graph in front of the node
 
     def connection_pattern(self, node: Apply) -> List[List[bool]]:
         """Say that the output depends on `x`, and not on λ."""
@@ -156,7 +153,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
     Returns
     -------
     theano Variable
-        Of the dtype of `x` (for a complex `x`, of its real part), with at most its dimensions.
+        Of the dtype of `x`, with at most its dimensions.
 
     Raises
     ------
@@ -164,7 +161,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
         If `lam` is not a λ, or could enlarge `x`.
     """
     lam = judge_lambda(lam)
-    dtype = _REAL.get(x.dtype, x.dtype)
+    dtype = x.dtype
     if isinstance(lam, revgrad.LambdaVariable):
         lam = lam.cell(revgrad.get_backend("theano"))
     elif isinstance(lam, (float, np.ndarray)):

@@ -1,0 +1,354 @@
+"""`ReverseGradient` in every mode and construct of Theano that people meet."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+import theano
+import theano.sparse
+import theano.tensor as T
+from theano.compile.nanguardmode import NanGuardMode
+from theano.ifelse import ifelse
+from theano.tensor.nnet import conv2d
+
+import revgrad
+from revgrad_theano import ReverseGradient, reverse_gradient
+
+MODES = {
+    "FAST_COMPILE": "FAST_COMPILE",
+    "FAST_RUN": "FAST_RUN",
+    "DebugMode": theano.compile.DebugMode(check_py_code=True, stability_patience=2),
+    "NanGuardMode": NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=False),
+    "C without rewrites": theano.Mode(linker="c|py", optimizer=None),
+    "Python without rewrites": theano.Mode(linker="py", optimizer=None),
+}
+
+
+def nodes(function):
+    return [n for n in function.maker.fgraph.toposort() if isinstance(n.op, ReverseGradient)]
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_a_small_network_in_every_mode(mode):
+    rng = np.random.RandomState(0)
+    w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
+    x, lam = T.fmatrix("x"), revgrad.LambdaVariable(0.5)
+
+    def gradients(reversal):
+        h = T.tanh(T.dot(x, w))
+        return theano.grad(T.tanh(T.dot(reversal(h), v)).sum(), [w, v])
+
+    plain = theano.function([x], gradients(lambda h: h), mode="FAST_COMPILE")
+    run = theano.function([x], gradients(lambda h: revgrad.reverse(h, lam)), mode=mode)
+    value = rng.randn(3, 4).astype("float32")
+    for strength in (0.5, 2.0):
+        lam.value = strength
+        for actual, expected in zip(run(value), [-strength * plain(value)[0], plain(value)[1]]):
+            assert actual.dtype == "float32"
+            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+    if "without rewrites" in [key for key, each in MODES.items() if each is mode][0]:
+        assert nodes(run)
+    else:
+        assert not nodes(run)
+
+
+def test_the_c_code_passes_a_view():
+    x = T.fmatrix("x")
+    function = theano.function(
+        [theano.In(x, borrow=True)],
+        theano.Out(reverse_gradient(x, 0.5), borrow=True),
+        mode=theano.Mode(linker="c", optimizer=None),
+    )
+    assert nodes(function)
+    value = np.asfortranarray(np.ones((3, 2), "float32"))
+    assert np.shares_memory(function(value), value)
+
+
+def test_lam_changes_without_compiling_again():
+    lam, x = revgrad.LambdaVariable(0.0), T.fvector("x")
+    run = theano.function([x], theano.grad((revgrad.reverse(x, lam) ** 2).sum(), x))
+    value = np.ones(2, "float32")
+    nodes_before = run.maker.fgraph.toposort()
+    for strength in np.linspace(0, 3, 20):
+        lam.value = strength
+        np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
+    # `run` is one compiled function; that λ is not frozen in it is what the values show.
+    assert run.maker.fgraph.toposort() == nodes_before
+
+
+def test_one_variable_has_one_cell_for_all_reversals():
+    lam, x = revgrad.LambdaVariable(0.5), T.fvector("x")
+    one, two = revgrad.reverse(x, lam), revgrad.reverse(2 * x, lam)
+    assert [each.owner.inputs[1].owner.inputs[0] for each in (one, two)] == [
+        lam.cell(revgrad.get_backend("theano"))
+    ] * 2
+    g = theano.function([x], theano.grad((one + two).sum(), x))
+    lam.value = 2.0
+    np.testing.assert_array_equal(g(np.ones(2, "float32")), [-6.0, -6.0])
+
+
+@pytest.mark.parametrize(
+    "lam",
+    [
+        lambda: T.constant(np.float32(2)),
+        lambda: theano.shared(np.float32(2)),
+        lambda: theano.shared(np.int64(2)),
+        lambda: T.sqr(theano.shared(np.float64(np.sqrt(2.0)))),
+    ],
+    ids=["constant", "shared", "shared int", "expression"],
+)
+def test_lam_may_be_any_real_expression(lam):
+    x = T.fvector("x")
+    g = theano.grad(revgrad.reverse(x, lam()).sum(), x)
+    assert g.dtype == "float32"
+    np.testing.assert_allclose(g.eval({x: np.ones(2, "float32")}), [-2, -2], rtol=1e-6)
+
+
+def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
+    x, lam = T.fvector("x"), T.fscalar("lam")
+    assert reverse_gradient(x, lam).owner.inputs == [x, lam]
+    assert reverse_gradient(x, 0.5).owner.inputs[1].dtype == "float32"
+    assert str(reverse_gradient(x, lam).owner) == "ReverseGradient(x, lam)"
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (lambda: T.cscalar("z"), "λ must be real; got the Theano variable z of dtype complex64"),
+        (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
+        (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x of shape (None,)"),
+        (lambda: np.ones((2, 2)), "λ of shape (None, None) does not broadcast"),
+        (lambda: theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
+        (object, "or a Theano tensor; got an object of type builtins.object"),
+    ],
+)
+def test_a_lam_that_is_none_is_refused(lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError) as caught:
+        revgrad.reverse(T.fvector("x"), lam())
+    assert words in str(caught.value)
+
+
+def test_variables_that_are_no_tensors_are_refused():
+    import theano.typed_list
+
+    for x in (theano.scalar.float32("s"), theano.typed_list.TypedListType(T.fvector)("list")):
+        with pytest.raises(revgrad.UnsupportedTypeError, match="neither a tensor nor a sparse"):
+            revgrad.reverse(x, 1.0)
+
+
+def test_an_array_becomes_a_variable_where_the_backend_is_named():
+    y = revgrad.reverse(np.ones(2, "float32"), 1.0, backend="theano")
+    assert y.owner.op == reverse_gradient and y.dtype == "float32"
+    with pytest.raises(revgrad.UnsupportedTypeError, match="dtype int64"):
+        revgrad.reverse(np.arange(2, dtype="int64"), 1.0, backend="theano")
+
+
+@pytest.mark.parametrize("pattern", [(True, False), (False, True), (True,), (False, True, False)])
+def test_the_broadcast_pattern_is_kept(pattern):
+    x = T.TensorType("float32", pattern)("x")
+    y = reverse_gradient(x, 0.5)
+    assert y.type == x.type
+    assert theano.grad(y.sum(), x).type == x.type
+
+
+@pytest.mark.parametrize("format", ["csr", "csc"])
+def test_sparse(format):
+    x = theano.sparse.matrix(format, name="x", dtype="float32")
+    lam = revgrad.LambdaVariable(0.5)
+    y = revgrad.reverse(x, lam)
+    assert y.type == x.type
+    dense = theano.sparse.dense_from_sparse(y)
+    g = theano.grad((dense**2).sum(), x)
+    assert g.type == x.type
+    value = scipy.sparse.random(5, 4, 0.5, format, "float32", random_state=0)
+    # Theano 1.0.5's rewrite of sparse times dense gives wrong numbers for csc, without a reversal
+    # too, so this is compiled without rewrites; the one of ours is run in the test below.
+    run = theano.function([x], [y, g], mode=theano.Mode("py", None))
+    out, gradient = run(value)
+    assert out.dtype == gradient.dtype == "float32" and out.format == format
+    np.testing.assert_array_equal(out.toarray(), value.toarray())
+    np.testing.assert_allclose(gradient.toarray(), -value.toarray(), rtol=1e-6)
+    with pytest.raises(revgrad.InvalidLambdaError, match="A sparse x takes a scalar λ"):
+        revgrad.reverse(x, np.ones((5, 1)))
+
+
+def test_sparse_leaves_no_trace_in_a_compiled_function():
+    x = theano.sparse.csr_matrix("x", "float32")
+    function = theano.function([x], theano.sparse.dense_from_sparse(revgrad.reverse(x, 0.5)))
+    assert not nodes(function)
+
+
+def test_complex_is_refused_because_theano_differentiates_none():
+    z = T.cvector("z")
+    with pytest.raises(TypeError):
+        theano.grad(abs(z).sum(), z)
+    with pytest.raises(revgrad.UnsupportedTypeError, match="dtype complex64"):
+        reverse_gradient(T.cvector("z"), 0.5)
+
+
+def test_float16():
+    x, g = T.TensorType("float16", (False,))("x"), T.TensorType("float16", (False,))("g")
+    y = reverse_gradient(x, 0.5)
+    pulled = theano.Lop(y, x, g)
+    assert y.dtype == pulled.dtype == "float16"
+    value = np.array([1, -3], "float16")
+    run = theano.function([x, g], [y, pulled], mode=theano.Mode("py", None))
+    np.testing.assert_array_equal(run(value, value), [value, -value / 2])
+
+
+def test_infer_shape_does_not_compute_x():
+    x = T.fmatrix("x")
+    function = theano.function([x], reverse_gradient(T.exp(x), 0.5).shape)
+    assert all("Elemwise" not in type(n.op).__name__ for n in function.maker.fgraph.toposort())
+    np.testing.assert_array_equal(function(np.ones((2, 3), "float32")), [2, 3])
+
+
+def test_scan_holds_no_reversal_and_gives_the_gradient():
+    x, lam = T.dvector("x"), T.dscalar("lam")
+    states, _ = theano.scan(
+        lambda state, lam: T.tanh(revgrad.reverse(state, lam)),
+        outputs_info=x,
+        non_sequences=lam,
+        n_steps=3,
+    )
+    function = theano.function([x, lam], [states[-1], theano.grad(states[-1].sum(), x)])
+    scans = [n.op for n in function.maker.fgraph.toposort() if type(n.op).__name__ == "Scan"]
+    assert scans and not any(nodes(scan.fn) for scan in scans)
+
+    y = x
+    for _ in range(3):
+        y = T.tanh(y)
+    plain = theano.function([x], [y, theano.grad(y.sum(), x)])
+    value = np.array([0.3, -1.0])
+    np.testing.assert_allclose(function(value, 2.0)[0], plain(value)[0], rtol=1e-12)
+    np.testing.assert_allclose(function(value, 2.0)[1], (-2.0) ** 3 * plain(value)[1], rtol=1e-12)
+
+
+def test_op_from_graph():
+    x, lam = T.dvector("x"), T.dscalar("lam")
+    op = theano.OpFromGraph([x, lam], [revgrad.reverse(x**2, lam)], on_unused_input="ignore")
+    function = theano.function([x], theano.grad(op(x, T.constant(np.float64(0.5))).sum(), x))
+    np.testing.assert_allclose(function([3.0]), [-3.0])
+
+
+def test_ifelse():
+    x, on = T.dvector("x"), T.bscalar("on")
+    y = ifelse(on, revgrad.reverse(x, 0.5), x)
+    function = theano.function([x, on], theano.grad((y**2).sum(), x))
+    np.testing.assert_allclose(function([3.0], 1), [-3.0])
+    np.testing.assert_allclose(function([3.0], 0), [6.0])
+
+
+@pytest.mark.skipif(not hasattr(theano, "clone"), reason="Theano-PyMC 1.1 has no theano.clone")
+def test_clone_replaces_lam():
+    x, lam = T.dvector("x"), T.dscalar("lam")
+    y = theano.clone(revgrad.reverse(x, lam), replace={lam: T.constant(np.float64(3.0))})
+    np.testing.assert_array_equal(theano.grad(y.sum(), x).eval({x: [1.0]}), [-3.0])
+
+
+def test_numeric_gradient():
+    """`verify_grad` with the sign and scale of the reversal taken into account."""
+    rng = np.random.RandomState(0)
+    value = rng.uniform(0.5, 1.5, (2, 3))
+    f = lambda x: T.sum(T.tanh(x) * x)  # noqa: E731
+    x = T.dmatrix("x")
+    numeric = theano.gradient.numeric_grad(theano.function([x], f(x)), [value]).gf[0]
+    analytic = theano.grad(f(revgrad.reverse(x, 0.3)), x).eval({x: value})
+    np.testing.assert_allclose(analytic, -0.3 * numeric, rtol=1e-4)
+    with pytest.raises(theano.gradient.GradientError):
+        theano.gradient.verify_grad(lambda x: f(revgrad.reverse(x, 1.0)), [value], rng=rng)
+
+
+def test_verify_grad_of_two_reversals_that_cancel():
+    rng = np.random.RandomState(0)
+    theano.gradient.verify_grad(
+        lambda x: T.tanh(revgrad.reverse(revgrad.reverse(x, 0.5), 2.0)), [rng.rand(3)], rng=rng
+    )
+
+
+def test_a_cotangent_that_is_disconnected_stays_so():
+    x = T.dvector("x")
+    y = revgrad.reverse(x, 0.5)
+    disconnected = theano.gradient.DisconnectedType()()
+    for gradient in y.owner.op.L_op(y.owner.inputs, [y], [disconnected]):
+        assert isinstance(gradient.type, theano.gradient.DisconnectedType)
+    blocked = theano.gradient.disconnected_grad(y).sum() + x.sum()
+    np.testing.assert_array_equal(theano.grad(blocked, x).eval({x: [2.0]}), [1.0])
+
+
+def test_rop_without_a_tangent_for_x():
+    x, z, t = T.dvector("x"), T.dvector("z"), T.dvector("t")
+    pushed = theano.function([x, z, t], theano.Rop(revgrad.reverse(x, 0.5) * z, z, t))
+    np.testing.assert_array_equal(pushed([3.0], [5.0], [2.0]), [6.0])
+
+
+def test_rewrites_see_through_it():
+    """log(softmax) behind a reversal is still recognised and computed without overflow."""
+    x = T.dmatrix("x")
+    y = T.log(revgrad.reverse(T.nnet.softmax(x), 1.0))
+    assert np.isfinite(theano.function([x], y)([[0.0, 2000.0]])).all()
+
+
+def test_convolution():
+    rng = np.random.RandomState(0)
+    x, w = T.ftensor4("x"), theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
+    lam = revgrad.LambdaVariable(0.3)
+
+    def gradient(reversal):
+        return theano.function([x], theano.grad(reversal(conv2d(x, w)).sum(), w))
+
+    value = rng.randn(1, 1, 5, 5).astype("float32")
+    np.testing.assert_allclose(
+        gradient(lambda h: revgrad.reverse(h, lam))(value),
+        -0.3 * gradient(lambda h: h)(value),
+        rtol=1e-5,
+    )
+
+
+def test_a_compiled_function_and_a_graph_load_in_a_fresh_process(tmp_path):
+    x, lam = T.dvector("x"), T.dscalar("lam")
+    y = revgrad.reverse(x, lam)
+    function = theano.function([x, lam], theano.grad((y**2).sum(), x), mode="FAST_COMPILE")
+    with open(tmp_path / "saved.pkl", "wb") as file:
+        pickle.dump((function, x, lam, y), file, 2)
+    program = """
+import pickle, sys
+import revgrad_theano.compat, theano
+function, x, lam, y = pickle.load(open(sys.argv[1], "rb"))
+print(*function([3.0], 0.5), *theano.grad(y.sum(), x).eval({lam: 0.25, x: [1.0]}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "saved.pkl")],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    assert done.stdout.split() == [b"-3.0", b"-0.25"]
+
+
+def test_the_residual_form_on_theanos_disconnected_grad():
+    """The core's helper for frameworks with a stop_gradient only, on a framework that has one."""
+    from revgrad.backend import residual_form
+
+    class xp:
+        where, zeros_like = T.switch, T.zeros_like
+
+        @staticmethod
+        def isfinite(a):
+            return T.invert(T.or_(T.isnan(a), T.isinf(a)))
+
+    x = T.fvector("x")
+    y = residual_form(x, np.float32(0.3), theano.gradient.disconnected_grad, xp)
+    value = np.array([1.5, -0.0, 0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], "float32")
+    mode = theano.Mode("py", None)
+    out = theano.function([x], y, mode=mode)(value)
+    np.testing.assert_array_equal(out.view("int32"), value.view("int32"))
+
+    gradient = theano.grad((y**3).sum(), x)
+    second = theano.grad(gradient.sum(), x)
+    run = theano.function([x], [gradient, second], mode=mode)
+    value = np.array([1.0, -2.0], "float32")
+    np.testing.assert_allclose(run(value)[0], -0.3 * 3 * value**2, rtol=1e-6)
+    np.testing.assert_allclose(run(value)[1], 0.09 * 6 * value, rtol=1e-6)
