@@ -13,7 +13,7 @@ import pytest
 import theano
 import theano.sparse
 import theano.tensor as T
-from clauses import CLAUSES
+from theano_clauses import CLAUSES
 
 import revgrad
 import revgrad_theano

@@ -1,0 +1,225 @@
+"""`ReverseGradientLayer` on the real Lasagne."""
+
+import copy
+import pickle
+
+import lasagne
+import numpy as np
+import pytest
+import theano
+import theano.tensor as T
+from lasagne.layers import (
+    ConcatLayer,
+    Conv2DLayer,
+    DenseLayer,
+    DropoutLayer,
+    InputLayer,
+    get_all_layers,
+    get_all_param_values,
+    get_all_params,
+    get_output,
+    get_output_shape,
+    set_all_param_values,
+)
+
+import revgrad
+from revgrad_lasagne import ReverseGradientLayer
+from revgrad_theano.ops import ReverseGradient
+
+X = np.random.RandomState(0).randn(5, 3).astype(theano.config.floatX)
+
+
+@pytest.fixture(params=["reverse", "layer"])
+def make(request):
+    return revgrad.reverse if request.param == "reverse" else ReverseGradientLayer
+
+
+def domain_network(reversal):
+    """Return input, features and domain output; `reversal` maps the feature layer to the next."""
+    lasagne.random.set_rng(np.random.RandomState(1))
+    inputs = InputLayer((None, 3))
+    features = DenseLayer(inputs, 4, nonlinearity=lasagne.nonlinearities.tanh)
+    return inputs, features, DenseLayer(reversal(features), 1)
+
+
+def gradients(reversal, x=X):
+    """Return the gradients of the domain loss: feature parameters, then domain parameters."""
+    _, _, domain = domain_network(reversal)
+    variable = T.matrix("x")
+    cost = get_output(domain, variable).sum()
+    wanted = theano.grad(cost, get_all_params(domain, trainable=True))
+    return theano.function([variable], wanted)(x)
+
+
+@pytest.mark.parametrize(
+    "lam",
+    [lambda: 0.5, lambda: revgrad.LambdaVariable(0.5), lambda: theano.shared(np.float64(0.5))],
+    ids=["number", "LambdaVariable", "shared"],
+)
+def test_the_features_are_reversed_and_the_head_is_not(make, lam):
+    plain = gradients(lambda layer: layer)
+    reversed_ = gradients(lambda layer: make(layer, lam()))
+    assert len(plain) == len(reversed_) == 4
+    for actual, expected in zip(reversed_[:2], plain[:2]):
+        assert actual.dtype == theano.config.floatX
+        np.testing.assert_allclose(actual, -0.5 * expected, rtol=1e-5)
+        assert np.abs(expected).max() > 0
+    for actual, expected in zip(reversed_[2:], plain[2:]):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def test_lam_changes_between_steps_without_compiling_again(make):
+    lam = revgrad.LambdaVariable(0.0)
+    inputs, features, domain = domain_network(lambda layer: make(layer, lam))
+    cost = get_output(domain).sum()
+    run = theano.function([inputs.input_var], theano.grad(cost, features.W))
+    assert not [n for n in run.maker.fgraph.toposort() if isinstance(n.op, ReverseGradient)]
+    assert (run(X) == 0).all()
+    lam.value = 1.0
+    one = run(X)
+    assert np.abs(one).max() > 0
+    for strength in np.linspace(0, 3, 20):
+        lam.value = strength
+        np.testing.assert_allclose(run(X), strength * one, rtol=1e-5, atol=1e-7)
+
+
+def test_a_theano_input_as_lam(make):
+    lam = T.scalar("lam")
+    inputs, features, domain = domain_network(lambda layer: make(layer, lam))
+    gradient = theano.grad(get_output(domain).sum(), features.W)
+    run = theano.function([inputs.input_var, lam], gradient)
+    np.testing.assert_allclose(run(X, 2.0), 2 * run(X, 1.0), rtol=1e-5)
+
+
+def test_one_lam_per_sample(make):
+    lam = np.array([[0.0], [1.0], [0.0], [0.0], [0.0]])
+    inputs = InputLayer((5, 3))
+    output = get_output(make(inputs, lam))
+    gradient = theano.function([inputs.input_var], theano.grad(output.sum(), inputs.input_var))
+    np.testing.assert_array_equal(gradient(X), np.repeat(-lam, 3, axis=1))
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_output_is_the_input_bit_for_bit(make, deterministic):
+    inputs = InputLayer((None, 3))
+    output = get_output(make(inputs, 0.3), deterministic=deterministic)
+    value = np.array([[-0.0, np.inf, np.nan]], dtype=theano.config.floatX)
+    result = theano.function([inputs.input_var], output)(value)
+    np.testing.assert_array_equal(result, value)
+    assert np.signbit(result[0, 0])
+
+
+@pytest.mark.parametrize("shape", [(None, 3), (2, 1, 8, 8), (None, None, 4), (7,)])
+def test_shapes(make, shape):
+    assert make(InputLayer(shape), 0.3).output_shape == shape
+    assert get_output_shape(make(InputLayer(shape), 0.3)) == shape
+
+
+def test_an_incoming_shape_instead_of_a_layer_and_a_name():
+    layer = ReverseGradientLayer((None, 3), 0.3, name="reversal")
+    assert layer.name == "reversal" and layer.input_layer is None
+    assert layer.output_shape == (None, 3)
+
+
+def test_it_has_no_parameters_so_saved_networks_still_fit(make):
+    _, _, plain = domain_network(lambda layer: layer)
+    _, _, reversed_ = domain_network(lambda layer: make(layer, revgrad.LambdaVariable(0.3)))
+    values = get_all_param_values(plain)
+    assert len(get_all_layers(reversed_)) == len(get_all_layers(plain)) + 1
+    assert [p.shape for p in get_all_param_values(reversed_)] == [p.shape for p in values]
+    set_all_param_values(reversed_, [value + 1 for value in values])
+    np.testing.assert_array_equal(get_all_param_values(reversed_)[0], values[0] + 1)
+
+
+def test_several_consumers_each_get_their_own_sum(make):
+    inputs = InputLayer((None, 3))
+    reversal = make(inputs, 0.5)
+    network = ConcatLayer([reversal, DropoutLayer(reversal, p=0.0), inputs])
+    gradient = theano.grad(get_output(network, deterministic=True).sum(), inputs.input_var)
+    run = theano.function([inputs.input_var], gradient)
+    np.testing.assert_allclose(run(X), np.full(X.shape, -0.5 - 0.5 + 1.0))
+
+
+def test_convolutional_features(make):
+    def gradient(reversal):
+        lasagne.random.set_rng(np.random.RandomState(1))
+        inputs = InputLayer((2, 1, 8, 8))
+        convolution = Conv2DLayer(inputs, 2, 3)
+        pooled = lasagne.layers.MaxPool2DLayer(convolution, 2)
+        domain = DenseLayer(reversal(pooled), 1, nonlinearity=None)
+        cost = get_output(domain).sum()
+        return theano.function([inputs.input_var], theano.grad(cost, convolution.W))
+
+    value = np.random.RandomState(0).randn(2, 1, 8, 8).astype(theano.config.floatX)
+    plain = gradient(lambda layer: layer)(value)
+    np.testing.assert_allclose(
+        gradient(lambda layer: make(layer, 0.5))(value), -0.5 * plain, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_users_own_layers_are_claimed():
+    class Own(lasagne.layers.Layer):
+        def get_output_for(self, input, **kwargs):
+            return 2 * input
+
+    class OwnMerge(lasagne.layers.MergeLayer):
+        def get_output_shape_for(self, shapes):
+            return shapes[0]
+
+        def get_output_for(self, inputs, **kwargs):
+            return inputs[0] + inputs[1]
+
+    inputs = InputLayer((None, 3))
+    for layer in (Own(inputs), OwnMerge([inputs, inputs])):
+        reversal = revgrad.reverse(layer, 0.3)
+        assert type(reversal) is ReverseGradientLayer and reversal.input_layer is layer
+        output = get_output(reversal, T.matrix("x"))
+        assert isinstance(output.owner.op, ReverseGradient)
+
+
+def test_the_layer_goes_through_theano_by_name():
+    layer = revgrad.reverse(InputLayer((None, 3)), 0.3, backend="lasagne")
+    assert type(layer) is ReverseGradientLayer and layer.lam == 0.3
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (-1, "pass 1, not -1"),
+        ("0.3", "It is text"),
+        (lambda p: p, "looks like a schedule"),
+        (object(), "or a Theano tensor; got an object of type builtins.object"),
+    ],
+)
+def test_a_bad_lam_is_refused_when_the_layer_is_made(make, lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError) as caught:
+        make(InputLayer((None, 3)), lam)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net, 2))])
+def test_a_copied_network_keeps_the_reversal_and_has_a_lam_of_its_own(twin):
+    lam = revgrad.LambdaVariable(0.5)
+    original = domain_network(lambda layer: ReverseGradientLayer(layer, lam))
+    inputs, features, domain = twin(original)
+    (reversal,) = [n for n in get_all_layers(domain) if isinstance(n, ReverseGradientLayer)]
+    assert reversal.lam.value == 0.5 and reversal.lam is not lam
+    gradient = theano.grad(get_output(domain).sum(), features.W)
+    run = theano.function([inputs.input_var], gradient)
+    before = run(X)
+    lam.value = 7.0
+    np.testing.assert_array_equal(run(X), before)
+    reversal.lam.value = 1.0
+    np.testing.assert_allclose(run(X), 2 * before, rtol=1e-5)
+
+
+def test_training_moves_the_features_against_the_domain_loss():
+    lam = revgrad.LambdaVariable(1.0)
+    inputs, features, domain = domain_network(lambda layer: revgrad.reverse(layer, lam))
+    cost = (get_output(domain) ** 2).mean()
+    updates = lasagne.updates.sgd(cost, [features.W, features.b], learning_rate=0.05)
+    train = theano.function([inputs.input_var], cost, updates=updates)
+    costs = [float(train(X)) for _ in range(10)]
+    assert costs[-1] > costs[0]
+    lam.value = 0.0
+    assert float(train(X)) == float(train(X))
