@@ -34,8 +34,8 @@ def nodes(function):
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 def test_a_small_network_in_every_mode(mode):
     rng = np.random.RandomState(0)
-    w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
-    x, lam = T.fmatrix("x"), revgrad.LambdaVariable(0.5)
+    w, v = (theano.shared(rng.randn(4, 4).astype("float64")) for _ in range(2))
+    x, lam = T.dmatrix("x"), revgrad.LambdaVariable(0.5)
 
     def gradients(reversal):
         h = T.tanh(T.dot(x, w))
@@ -43,12 +43,12 @@ def test_a_small_network_in_every_mode(mode):
 
     plain = theano.function([x], gradients(lambda h: h), mode="FAST_COMPILE")
     run = theano.function([x], gradients(lambda h: revgrad.reverse(h, lam)), mode=mode)
-    value = rng.randn(3, 4).astype("float32")
+    value = rng.randn(3, 4).astype("float64")
     for strength in (0.5, 2.0):
         lam.value = strength
         for actual, expected in zip(run(value), [-strength * plain(value)[0], plain(value)[1]]):
-            assert actual.dtype == "float32"
-            np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+            assert actual.dtype == "float64"
+            np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
     if "without rewrites" in [key for key, each in MODES.items() if each is mode][0]:
         assert nodes(run)
     else:
