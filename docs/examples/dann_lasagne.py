@@ -1,0 +1,188 @@
+"""Domain-adversarial training in Lasagne.
+
+The whole method is in the class `DomainAdversarialNetwork` below, which you may copy into a
+project of your own. A feature extractor feeds two classifiers: one predicts the labels of the
+source, the other tells source from target. Between the features and the domain classifier stands
+``revgrad.reverse``: the domain classifier learns to tell the domains apart, and the features,
+which get its gradient times -λ, learn to hide the domain. Nothing else of the training changes:
+the losses are added, and one optimiser takes one step for everything.
+
+Run it on the inter-twinning moons, or on the Amazon reviews::
+
+    python docs/examples/dann_lasagne.py moons
+    python docs/examples/dann_lasagne.py amazon FOLDER
+
+``dann_theano.py`` is the same program in plain Theano, name by name. The data, the training loop
+and the figure are in ``problems.py``, ``experiment.py`` and ``report.py``.
+
+References
+----------
+Y. Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17(59), 2016,
+arXiv:1505.07818.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional, Sequence, Tuple
+
+import revgrad_theano.compat  # noqa: F401  before Theano, which is older than today's Python
+
+import lasagne
+import numpy as np
+import theano
+import theano.tensor as T
+from lasagne.layers import DenseLayer, InputLayer, get_all_layers, get_all_params, get_output
+
+import experiment
+import revgrad
+
+
+class DomainAdversarialNetwork:
+    """A feature extractor, a label predictor and a domain classifier, trained together.
+
+    Parameters
+    ----------
+    n_inputs : int
+        The number of input features.
+    n_classes : int
+        The number of labels.
+    features : sequence of int, optional
+        The sizes of the layers of the feature extractor, at least one.
+    labels, domains : sequence of int, optional
+        The sizes of the hidden layers of the label predictor and of the domain classifier. None,
+        as in the paper's shallow networks, makes both of them linear.
+    learning_rate : float, optional
+        The step size of Adam.
+    domain_decay : float, optional
+        The weight of the squared weights of the domain classifier in its loss: it keeps a
+        classifier that has run ahead of the features from being too sure.
+
+    Attributes
+    ----------
+    lam : revgrad.LambdaVariable
+        The λ of the reversal. Set ``lam.value`` between two steps; nothing is compiled again.
+    train : theano function
+        ``train(xs, ys, xt, domain_weight=1.0)`` takes one step on labelled source samples
+        (`xs`, `ys`) and unlabelled target samples (`xt`), and returns the label loss and the
+        domain loss before it.
+    parameters : list of theano shared variables
+        The weights and biases.
+
+    Notes
+    -----
+    The paper uses λ in two ways, and this network takes both:
+
+    - deep networks: the reversal has λ, the domain loss has weight 1 (``lam.value = λ`` and
+      ``domain_weight=1``);
+    - shallow networks, like the one of Figure 2 with λ = 6: λ multiplies the domain classifier's
+      own steps as well (``lam.value = 1`` and ``domain_weight=λ``).
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_classes: int,
+        features: Sequence[int] = (15,),
+        labels: Sequence[int] = (),
+        domains: Sequence[int] = (),
+        learning_rate: float = 0.001,
+        domain_decay: float = 0.0,
+    ) -> None:
+        self.lam = revgrad.LambdaVariable(1.0)
+        xs, ys, xt = T.matrix("xs"), T.ivector("ys"), T.matrix("xt")
+        domain_weight = T.scalar("domain_weight")
+
+        self.features = dense_stack(InputLayer((None, n_inputs)), features)
+        self.labels = dense_stack(self.features, labels, n_outputs=n_classes)
+        reversal = revgrad.reverse(self.features, self.lam)
+        self.domains = dense_stack(reversal, domains, n_outputs=1)
+        self.parameters = get_all_params([self.labels, self.domains], trainable=True)
+
+        label_logits, source_logit = get_output([self.labels, self.domains], xs)
+        target_logit = get_output(self.domains, xt)
+        label_loss = T.nnet.categorical_crossentropy(T.nnet.softmax(label_logits), ys).mean()
+        # The domain classifier's logit is that of "target": -log(1 - sigmoid(z)) = softplus(z).
+        domain_loss = T.nnet.softplus(source_logit).mean() + T.nnet.softplus(-target_logit).mean()
+        above = get_all_layers(self.domains, treat_as_input=[reversal])
+        penalty = domain_decay * sum(T.sqr(layer.W).sum() for layer in above[1:])
+        loss = label_loss + domain_weight * (domain_loss + penalty)
+
+        # Adam with a short memory, which suits an adversary.
+        updates = lasagne.updates.adam(loss, self.parameters, learning_rate, beta1=0.5, beta2=0.99)
+        self._state = [(v, v.get_value()) for v in updates if v not in self.parameters]
+        self.train = theano.function(
+            [xs, ys, xt, theano.In(domain_weight, value=1.0)],
+            [label_loss, domain_loss],
+            updates=updates,
+        )
+        hidden = get_output(self.features, xs)
+        self._outputs = theano.function([xs], [hidden, label_logits, source_logit[:, 0]])
+
+    def reset(self, seed: int) -> None:
+        """Draw new parameters and clear the optimiser, without compiling again.
+
+        Parameters
+        ----------
+        seed : int
+            The seed of the draw.
+        """
+        rng = np.random.RandomState(seed)
+        for parameter in self.parameters:
+            parameter.set_value(initial(parameter.get_value().shape, rng))
+        for variable, value in self._state:
+            variable.set_value(value)
+
+    def represent(self, x: np.ndarray) -> np.ndarray:
+        """Return the features of each row of `x`."""
+        return self._outputs(x)[0]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the label of each row of `x`."""
+        return self._outputs(x)[1].argmax(axis=1)
+
+    def predict_domain(self, x: np.ndarray) -> np.ndarray:
+        """Return the domain of each row of `x`: 0 for the source, 1 for the target."""
+        return (self._outputs(x)[2] > 0).astype("int32")
+
+    def get_parameters(self) -> List[np.ndarray]:
+        """Return a copy of the values of all parameters."""
+        return [parameter.get_value() for parameter in self.parameters]
+
+    def set_parameters(self, values: Sequence[np.ndarray]) -> None:
+        """Set the values of all parameters."""
+        for parameter, value in zip(self.parameters, values):
+            parameter.set_value(value)
+
+
+def dense_stack(incoming: Any, sizes: Sequence[int], n_outputs: Optional[int] = None) -> Any:
+    """Return dense layers on top of `incoming`, one after the other, each with a sigmoid.
+
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer
+        The layer below.
+    sizes : sequence of int
+        The number of units of each layer.
+    n_outputs : int, optional
+        The number of units of one more layer, a linear one.
+
+    Returns
+    -------
+    lasagne.layers.Layer
+        The topmost.
+    """
+    for size in sizes:
+        incoming = DenseLayer(incoming, size, nonlinearity=T.nnet.sigmoid)
+    if n_outputs is not None:
+        incoming = DenseLayer(incoming, n_outputs, nonlinearity=None)
+    return incoming
+
+
+def initial(shape: Tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
+    """Return Glorot's uniform weights for a matrix, zeros for a vector of biases."""
+    bound = np.sqrt(6 / sum(shape)) if len(shape) == 2 else 0.0
+    return rng.uniform(-bound, bound, shape).astype(theano.config.floatX)
+
+
+if __name__ == "__main__":
+    experiment.main(DomainAdversarialNetwork, "Lasagne", theano.config.floatX)

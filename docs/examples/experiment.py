@@ -1,0 +1,223 @@
+"""The command line of the examples: what to run, for how many seeds, and where it is written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from tqdm import tqdm
+
+import problems
+import report
+import revgrad
+from training import Settings, accuracy, fit
+
+NETWORKS = (("plain", False), ("adversarial", True))
+
+
+def run_moons(make: Callable[..., Any], style: str, dtype: str, args: argparse.Namespace) -> Any:
+    """Run the moons for each seed; print the table, write the figure, return the results."""
+    network = make(2, 2, **sizes(args))
+    settings = settings_of(args)
+    snapshots: List[report.Snapshot] = []
+    results = []
+    with progress(args, args.seeds) as bar:
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
+            problem = problems.moons(seed, args.samples, args.noise, args.angle, dtype)
+            result: Dict[str, Any] = {"seed": seed}
+            for name, adversarial in NETWORKS:
+                fit(network, problem, settings, seed, adversarial, bar.update)
+                result[name] = accuracy(network, problem)
+                if not results:  # the figure shows the first seed, whatever its accuracy
+                    snapshots.append(report.Snapshot.take(network, problem))
+            results.append(result)
+    print(report.moons_table(style, settings, results))
+    report.moons_figure(args.figure, *snapshots)
+    return results
+
+
+def run_amazon(make: Callable[..., Any], style: str, dtype: str, args: argparse.Namespace) -> Any:
+    """Run each pair of domains for each seed; print the table, write the figure."""
+    pairs = [
+        pair
+        for pair in problems.amazon_pairs(args.folder)
+        if args.source in (None, pair[0]) and args.target in (None, pair[1])
+    ]
+    if not pairs:
+        raise FileNotFoundError(
+            f"The folder {args.folder} is not complete for the source {args.source or '(any)'} "
+            f"and the target {args.target or '(any)'}. Complete are: "
+            + ", ".join(" to ".join(pair) for pair in problems.amazon_pairs(args.folder))
+        )
+    network = make(problems.N_FEATURES, 2, **sizes(args))
+    settings = settings_of(args)
+    results = []
+    with progress(args, len(pairs) * args.seeds) as bar:
+        for source, target in pairs:
+            problem = problems.amazon(args.folder, source, target, dtype)
+            for seed in range(args.first_seed, args.first_seed + args.seeds):
+                result = {"source": source, "target": target, "seed": seed}
+                for name, adversarial in NETWORKS:
+                    fit(network, problem, settings, seed, adversarial, bar.update)
+                    result[name] = accuracy(network, problem)
+                results.append(result)
+    print(report.amazon_table(style, settings, results))
+    missing = problems.amazon_files(args.folder)[1]
+    if missing:
+        print(f"\nPairs that need {', '.join(missing)} were left out: not in {args.folder}.")
+    report.amazon_figure(args.figure, results)
+    return results
+
+
+def sizes(args: argparse.Namespace) -> Dict[str, Any]:
+    """Return the arguments of the network that come from the command line."""
+    names = ("features", "labels", "domains", "learning_rate", "domain_decay")
+    return {name: getattr(args, name) for name in names}
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """Return the settings that come from the command line."""
+    return Settings(**{name: getattr(args, name) for name in Settings.__dataclass_fields__})
+
+
+def progress(args: argparse.Namespace, n_runs: int) -> Any:
+    """Return a progress bar over the epochs of `n_runs` pairs of networks, on stderr."""
+    quiet = args.quiet or not sys.stderr.isatty()
+    return tqdm(total=2 * n_runs * args.epochs, unit="epoch", disable=quiet)
+
+
+def main(
+    make: Callable[..., Any], style: str, dtype: str, arguments: Optional[Sequence[str]] = None
+) -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    make : callable
+        The class of the network.
+    style : str
+        What it is written in, for titles.
+    dtype : str
+        Of the data: the dtype that Theano computes in.
+    arguments : sequence of str, optional
+        In place of ``sys.argv[1:]``.
+    """
+    args = parse(style, arguments)
+    run = run_moons if args.problem == "moons" else run_amazon
+    try:
+        results = run(make, style, dtype, args)
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error}")
+    print(f"\nfigure: {args.figure}")
+    if args.json:
+        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.json).write_text(json.dumps(results, indent=1) + "\n")
+        print(f"numbers: {args.json}")
+
+
+def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Return the command line, parsed."""
+    parser = argparse.ArgumentParser(
+        description=f"Domain-adversarial training in {style}: a plain and an adversarial network, "
+        "trained with the same settings on the same data.",
+    )
+    commands = parser.add_subparsers(dest="problem", required=True)
+
+    def command(name: str, text: str, **defaults: Any) -> argparse.ArgumentParser:
+        formatter = argparse.ArgumentDefaultsHelpFormatter
+        sub = commands.add_parser(name, help=text, description=text, formatter_class=formatter)
+        add = sub.add_argument
+        add("--seeds", type=positive, help="number of seeds")
+        add("--first-seed", type=natural, default=0, help="the first of them")
+        add("--epochs", type=positive, help="passes over the source")
+        add("--batch", type=positive, help="samples of each domain in a step")
+        add("--lam", type=strength, help="λ")
+        text = "what λ multiplies: the whole domain loss, or what goes back to the features only"
+        add("--reading", choices=("shallow", "deep"), default="shallow", help=text)
+        text = "if positive, λ rises from 0 at this rate; the paper's deep networks have 10"
+        add("--ramp", type=float, default=0.0, help=text)
+        layers: Dict[str, Any] = {"type": positive, "metavar": "N"}
+        add("--features", nargs="+", help="layers of the feature extractor", **layers)
+        text = "hidden layers of the label predictor"
+        add("--labels", nargs="*", default=[], help=text, **layers)
+        text = "hidden layers of the domain classifier"
+        add("--domains", nargs="*", default=[], help=text, **layers)
+        add("--learning-rate", type=float, help="step size of Adam")
+        add("--domain-decay", type=float, help="weight of the domain classifier's squared weights")
+        add("--average", type=fraction, help="last part of the epochs to average parameters over")
+        add("--holdout", type=fraction, help="part of the source held out, to keep the best epoch")
+        add("--figure", default=f"results/{name}_{style.lower()}.png", help="PNG file to write")
+        add("--json", metavar="FILE", help="also write the accuracies of each seed")
+        add("--quiet", action="store_true", help="no progress bar")
+        sub.set_defaults(**defaults)
+        return sub
+
+    sub = command(
+        "moons",
+        "Inter-twinning moons, as in Figure 2 of the JMLR paper.",
+        seeds=5,
+        epochs=400,
+        batch=30,
+        lam=6.0,
+        features=[15],
+        learning_rate=0.025,
+        domain_decay=0.01,
+        average=0.5,
+        holdout=0.0,
+    )
+    sub.add_argument("--samples", type=positive, default=150, help="points of each domain")
+    sub.add_argument("--noise", type=float, default=0.05, help="noise of the moons")
+    sub.add_argument("--angle", type=float, default=35.0, help="rotation of the target, degrees")
+
+    sub = command(
+        "amazon",
+        "Sentiment of Amazon reviews, as in Table 1 of the JMLR paper.",
+        seeds=3,
+        epochs=20,
+        batch=100,
+        lam=0.1,
+        features=[50],
+        learning_rate=0.001,
+        domain_decay=0.0,
+        average=0.0,
+        holdout=0.1,
+    )
+    sub.add_argument("folder", help="folder of the .svmlight files")
+    sub.add_argument("--source", choices=problems.DOMAINS, help="only this source")
+    sub.add_argument("--target", choices=problems.DOMAINS, help="only this target")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    """Return a positive whole number from the command line."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def natural(text: str) -> int:
+    """Return a whole number from 0 on from the command line."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to less than 1 from the command line."""
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to less than 1")
+    return number
+
+
+def strength(text: str) -> float:
+    """Return a λ from the command line, judged as revgrad judges it."""
+    try:
+        return revgrad.LambdaVariable(float(text)).value
+    except revgrad.InvalidLambdaError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

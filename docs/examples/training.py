@@ -1,0 +1,108 @@
+"""The training loop, for either style of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import numpy as np
+
+from problems import Problem
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes
+    ----------
+    lam : float
+        λ.
+    reading : str
+        "shallow" multiplies the domain loss by λ and reverses with 1; "deep" gives the domain
+        loss weight 1 and reverses with λ.
+    ramp : float
+        If positive, λ rises from 0 along ``2 / (1 + exp(-ramp * p)) - 1``, p being the part of
+        the training that is done.
+    epochs : int
+        The number of passes over the source.
+    batch : int
+        The number of samples of each domain in a step.
+    average : float
+        The last part of the epochs over which the parameters are averaged. A game circles around
+        its equilibrium, and the average of the circle lies nearer to it than its last point.
+    holdout : float
+        The part of the source that is held out. If positive, the parameters of the epoch with
+        the highest accuracy there are kept, in place of the average.
+    """
+
+    lam: float
+    reading: str
+    ramp: float
+    epochs: int
+    batch: int
+    average: float = 0.0
+    holdout: float = 0.0
+
+
+def fit(
+    network: Any,
+    problem: Problem,
+    settings: Settings,
+    seed: int,
+    adversarial: bool = True,
+    tick: Callable[[], Any] = lambda: None,
+) -> None:
+    """Train a network from scratch.
+
+    Parameters
+    ----------
+    network : DomainAdversarialNetwork
+        Compiled already; its parameters are drawn anew.
+    problem : Problem
+        What to train on. The labels of the target are not read.
+    settings : Settings
+        How to train.
+    seed : int
+        The seed of the parameters and of the order of the samples.
+    adversarial : bool, optional
+        If False, the reversal has λ = 0: the domain classifier is trained, and the features do
+        not know of it. That is the plain network.
+    tick : callable, optional
+        Called after each epoch.
+    """
+    rng = np.random.RandomState(seed)
+    network.reset(seed)
+    held = int(settings.holdout * len(problem.xs))
+    order = rng.permutation(len(problem.xs))
+    xh, yh = problem.xs[order[:held]], problem.ys[order[:held]]
+    xs, ys, xt = problem.xs[order[held:]], problem.ys[order[held:]], problem.xt
+    steps = max(1, len(xs) // settings.batch)
+    kept, n_kept, best = None, 0, -1.0
+    for epoch in range(settings.epochs):
+        source = np.array_split(rng.permutation(len(xs)), steps)
+        target = np.array_split(rng.permutation(len(xt)), steps)
+        for step, (i, j) in enumerate(zip(source, target)):
+            lam = settings.lam
+            if settings.ramp > 0:
+                done = (epoch + step / steps) / settings.epochs
+                lam *= 2 / (1 + np.exp(-settings.ramp * done)) - 1
+            reversal, weight = (1.0, lam) if settings.reading == "shallow" else (lam, 1.0)
+            network.lam.value = reversal if adversarial else 0.0
+            network.train(xs[i], ys[i], xt[j], weight)
+        if held:
+            accuracy = float(np.mean(network.predict(xh) == yh))
+            if accuracy >= best:
+                best, kept = accuracy, network.get_parameters()
+        elif epoch >= (1 - settings.average) * settings.epochs:
+            n_kept += 1
+            now = network.get_parameters()
+            kept = now if kept is None else [a + (b - a) / n_kept for a, b in zip(kept, now)]
+        tick()
+    if kept is not None:
+        network.set_parameters(kept)
+
+
+def accuracy(network: Any, problem: Problem) -> float:
+    """Return the part of the target's test samples that a network labels right."""
+    return float(np.mean(network.predict(problem.test_x) == problem.test_y))
