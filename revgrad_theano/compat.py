@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import os
 import runpy
 import shutil
 import sys
@@ -107,7 +108,7 @@ def _distutils_sysconfig() -> Dict[str, Any]:
 
     def get_python_lib(plat_specific: bool = False, standard_lib: bool = False) -> str:
         kind = "plat" if plat_specific else "pure"
-        return sysconfig.get_path(("plat" * plat_specific + "stdlib") if standard_lib else kind + "lib")
+        return sysconfig.get_path("stdlib" if standard_lib else kind + "lib")
 
     return {
         "get_config_var": sysconfig.get_config_var,
@@ -138,7 +139,11 @@ def _numpy_linalg_linalg() -> Dict[str, Any]:
 def _downsample() -> Dict[str, Any]:
     # Removed in Theano 0.9; Lasagne 0.1 pools with it.
     def max_pool_2d(
-        input: Any, ds: Any, ignore_border: Any = None, st: Any = None, padding: Any = (0, 0),
+        input: Any,
+        ds: Any,
+        ignore_border: Any = None,
+        st: Any = None,
+        padding: Any = (0, 0),
         mode: str = "max",
     ) -> Any:
         from theano.tensor.signal.pool import pool_2d
@@ -187,10 +192,7 @@ def _cxxflags() -> List[str]:
         flags.append("-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION")
     if _NUMPY >= (2, 1):
         # npy_3kcompat.h, which Theano's C code includes, has lost these names of Python 2.
-        renamed = {
-            "PyInt": "PyLong",
-            "PyString": "PyBytes",
-        }
+        renamed = {"PyInt": "PyLong", "PyString": "PyBytes"}
         members = {
             "PyInt": "Check CheckExact FromLong FromSsize_t FromSize_t FromString AsLong "
             "AsSsize_t AsUnsignedLongMask Type",
@@ -264,7 +266,7 @@ def apply() -> None:
     if "theano" in sys.modules:
         _append_stand_ins()  # Theano works as it is; Lasagne may still need its part
         return
-    if any(name.startswith("theano.") for name in sys.modules):
+    if any(name.startswith("theano.") and module for name, module in sys.modules.items()):
         raise ImportError(
             "theano was imported before revgrad_theano.compat, and failed: parts of it are loaded "
             "and cannot be mended. Restart Python (in a notebook: the kernel) and import "
@@ -273,7 +275,7 @@ def apply() -> None:
         )
     _restore_numpy_names()
     _append_stand_ins()
-    if not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
+    if not _is_installed(_AfterImport):
         sys.meta_path.insert(0, _AfterImport())
     if sys.version_info >= (3, 11) or _NUMPY >= (2, 0):
         # Its C code uses what Python 3.11 and NumPy 2 have hidden; Theano then runs scan's loop
@@ -283,8 +285,16 @@ def apply() -> None:
 
 
 def _append_stand_ins() -> None:
-    if not any(isinstance(finder, _StandIns) for finder in sys.meta_path):
+    if not _is_installed(_StandIns):
         sys.meta_path.append(_StandIns())
+
+
+def _is_installed(finder: type) -> bool:
+    # By name: reloading this module makes the class anew.
+    return any(
+        (type(each).__module__, type(each).__name__) == (finder.__module__, finder.__name__)
+        for each in sys.meta_path
+    )
 
 
 def main(arguments: Optional[List[str]] = None) -> None:
@@ -301,8 +311,6 @@ def main(arguments: Optional[List[str]] = None) -> None:
         sys.path[0] = ""
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif arguments and not arguments[0].startswith("-"):
-        import os
-
         sys.argv = arguments
         sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
         runpy.run_path(arguments[0], run_name="__main__")
@@ -313,6 +321,10 @@ def main(arguments: Optional[List[str]] = None) -> None:
         )
 
 
-apply()
 if __name__ == "__main__":
-    main()
+    # In the module of that name, so that a program which imports it as well finds it applied.
+    from revgrad_theano.compat import main as run
+
+    run()
+else:
+    apply()

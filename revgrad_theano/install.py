@@ -29,7 +29,7 @@ LASAGNE = "Lasagne>=0.1"
 # Runs at the start of every Python process of the build, in place of the user's sitecustomize,
 # which it runs afterwards.
 _SITECUSTOMIZE = '''
-import configparser, importlib.machinery, os, sys
+import configparser, importlib.machinery, importlib.util, os, sys
 if not hasattr(configparser, "SafeConfigParser"):  # removed in Python 3.12
     configparser.SafeConfigParser = configparser.ConfigParser
     configparser.ConfigParser.readfp = configparser.ConfigParser.read_file
@@ -84,10 +84,8 @@ def _build_theano(folder: str) -> str:
     path = os.pathsep.join(filter(None, [tools, os.environ.get("PYTHONPATH")]))
     wheels = os.path.join(folder, "wheels")
     # Without isolation, else pip hides the folder of the tools from the build.
-    _pip(
-        "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", wheels, THEANO,
-        environment={**os.environ, "PYTHONPATH": path},
-    )
+    command = ["wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", wheels, THEANO]
+    _pip(*command, environment={**os.environ, "PYTHONPATH": path})
     (wheel,) = glob.glob(os.path.join(wheels, "*.whl"))
     return wheel
 
@@ -104,7 +102,8 @@ def _pip(*arguments: str, environment: Optional[Dict[str, str]] = None) -> None:
     command = [sys.executable, "-m", "pip", *arguments]
     status = subprocess.run(command, env=environment).returncode
     if status:
-        print(f"This command failed; what it printed says why: {' '.join(command)}", file=sys.stderr)
+        shown = " ".join(command)
+        print(f"This command failed; what it printed says why: {shown}", file=sys.stderr)
         sys.exit(status)
 
 

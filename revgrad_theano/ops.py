@@ -26,6 +26,7 @@ except ImportError:
 
 __all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
 
+
 class ReverseGradient(Op):
     """The identity, whose gradient is multiplied by ``-lam``.
 

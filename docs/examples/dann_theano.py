@@ -65,6 +65,10 @@ class DomainAdversarialNetwork:
         domain loss before it.
     parameters : list of theano shared variables
         The weights and biases.
+    inputs : list of theano variables
+        The arguments of `train`.
+    loss, domain_loss : theano scalars
+        The sum that is minimised, and the domain loss in it.
 
     Notes
     -----
@@ -74,6 +78,10 @@ class DomainAdversarialNetwork:
       ``domain_weight=1``);
     - shallow networks, like the one of Figure 2 with λ = 6: λ multiplies the domain classifier's
       own steps as well (``lam.value = 1`` and ``domain_weight=λ``).
+
+    The features get the same gradient either way. Under plain gradient descent the domain
+    classifier is λ times as fast in the second; Adam, used here, undoes any constant factor of
+    its loss, so that for a constant λ the two train alike.
     """
 
     def __init__(
@@ -103,9 +111,10 @@ class DomainAdversarialNetwork:
         target_logit = self.domains(revgrad.reverse(target, self.lam))
         domain_loss = T.nnet.softplus(source_logit).mean() + T.nnet.softplus(-target_logit).mean()
         penalty = domain_decay * sum(T.sqr(weights).sum() for weights in self.domains.weights)
-        loss = label_loss + domain_weight * (domain_loss + penalty)
+        self.inputs, self.domain_loss = [xs, ys, xt, domain_weight], domain_loss
+        self.loss = label_loss + domain_weight * (domain_loss + penalty)
 
-        updates = adam(loss, self.parameters, learning_rate)
+        updates = adam(self.loss, self.parameters, learning_rate)
         self._state = [(v, v.get_value()) for v in updates if v not in self.parameters]
         self.train = theano.function(
             [xs, ys, xt, theano.In(domain_weight, value=1.0)],

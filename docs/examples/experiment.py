@@ -159,7 +159,7 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
         "moons",
         "Inter-twinning moons, as in Figure 2 of the JMLR paper.",
         seeds=5,
-        epochs=400,
+        epochs=500,
         batch=30,
         lam=6.0,
         features=[15],

@@ -271,7 +271,7 @@ def test_every_clause_has_a_wrong_reversal():
     assert {clause for clause, _ in WRONG} == set(CLAUSES)
 
 
-# --- C18 and C19: about the record and the plugin, not about the reversal --------------------------
+# --- C18 and C19: about the record and the plugin, not about the reversal
 
 
 def check_c18(variables):

@@ -119,7 +119,7 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
     [
         (lambda: T.cscalar("z"), "λ must be real; got the Theano variable z of dtype complex64"),
         (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
-        (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x of shape (None,)"),
+        (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x"),
         (lambda: np.ones((2, 2)), "λ of shape (None, None) does not broadcast"),
         (lambda: theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
         (object, "or a Theano tensor; got an object of type builtins.object"),

@@ -1,0 +1,260 @@
+"""`revgrad_theano.compat`, each time in a fresh interpreter: what it changes cannot be undone."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def python(*arguments, check=True, **environment):
+    """Run an interpreter and return what it prints, stderr included."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout if check else (done.returncode, done.stdout)
+
+
+def run(code, **environment):
+    return python("-c", textwrap.dedent(code), **environment)
+
+
+TRAIN = {
+    "dense": """
+        x = T.fmatrix()
+        w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
+        cost = T.sqr(T.dot(T.tanh(T.dot(x, w)), v) - 1).mean()
+        parameters, value = [w, v], rng.randn(8, 4).astype("float32")
+    """,
+    "convolution": """
+        from theano.tensor.nnet import conv2d
+        from theano.tensor.signal.pool import pool_2d
+        x = T.ftensor4()
+        w = theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
+        cost = T.sqr(pool_2d(conv2d(x, w), (2, 2), ignore_border=True) - 1).mean()
+        parameters, value = [w], rng.randn(4, 1, 8, 8).astype("float32")
+    """,
+    "scan": """
+        x, w = T.fmatrix(), theano.shared(rng.randn(3, 3).astype("float32"))
+        states, _ = theano.scan(
+            lambda x, h, w: T.tanh(x + T.dot(h, w)),
+            sequences=x, outputs_info=T.zeros(3, "float32"), non_sequences=w,
+        )
+        cost = T.sqr(states[-1] - 0.5).mean()
+        parameters, value = [w], rng.randn(5, 3).astype("float32")
+    """,
+}
+
+
+@pytest.mark.parametrize("model", TRAIN)
+def test_theano_compiles_c_code_and_trains(model):
+    printed = run(
+        """
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        rng = np.random.RandomState(0)
+        assert theano.config.cxx, "no C++ compiler"
+        """
+        + TRAIN[model]
+        + """
+        gradients = theano.grad(cost, parameters)
+        updates = [(p, p - np.float32(0.05) * g) for p, g in zip(parameters, gradients)]
+        slow = theano.function([x], gradients, mode=theano.Mode("py", None))
+        train = theano.function([x], [cost] + gradients, updates=updates, mode="FAST_RUN")
+        expected = slow(value)
+        first, *actual = train(value)
+        for a, b in zip(actual, expected):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+        for _ in range(20):
+            last = train(value)[0]
+        assert last < first, (first, last)
+        print("C thunks:", sum(hasattr(t, "cthunk") for t in train.fn.thunks))
+        """
+    )
+    assert int(printed.rsplit("C thunks:", 1)[1]) > 0, printed
+
+
+def test_lasagne_imports_and_pools():
+    run(
+        """
+        import revgrad_theano.compat
+        import lasagne, numpy as np, theano
+        inputs = lasagne.layers.InputLayer((1, 1, 4, 4))
+        pooled = lasagne.layers.get_output(lasagne.layers.MaxPool2DLayer(inputs, 2))
+        value = np.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
+        result = theano.function([inputs.input_var], pooled)(value)
+        np.testing.assert_array_equal(result, [[[[5, 7], [13, 15]]]])
+        """
+    )
+
+
+def test_applying_it_again_changes_nothing():
+    run(
+        """
+        import sys
+        import revgrad_theano.compat as compat
+        import numpy
+        finders, names = list(sys.meta_path), dict(vars(numpy))
+        compat.apply()
+        import importlib
+        importlib.reload(compat)
+        assert sys.meta_path[0] is finders[0] and len(sys.meta_path) == len(finders)
+        assert vars(numpy) == names
+        import theano
+        flags = theano.config.gcc.cxxflags
+        compat.apply()
+        assert theano.config.gcc.cxxflags == flags and flags.count("-DNPY_PY3K") <= 1
+        """
+    )
+
+
+def test_names_and_modules_that_exist_stay_as_they_are():
+    run(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        import importlib, sys
+        import numpy
+        before = {name: getattr(numpy, name) for name in dir(numpy)}
+        real = {}
+        for name in ("imp", "pkg_resources", "distutils", "distutils.sysconfig", "numpy.distutils"):
+            try:
+                real[name] = importlib.import_module(name)
+            except ImportError:
+                pass
+        import revgrad_theano.compat
+        assert all(getattr(numpy, name) is value for name, value in before.items())
+        for name, module in real.items():
+            assert sys.modules[name] is module
+            del sys.modules[name]
+            assert "stand-in" not in (importlib.import_module(name).__doc__ or ""), name
+        """
+    )
+
+
+def test_it_supplies_what_this_python_and_numpy_lack():
+    run(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        import revgrad_theano.compat
+        import numpy as np
+        assert np.float_ is np.float64 and np.product([2, 3]) == 6 and np.alltrue([True])
+        assert np.asscalar(np.ones(1)) == 1.0 and np.cast["float32"](1.5).dtype == "float32"
+        assert np.sctype2char(np.float32) == "f" and np.Inf == np.inf and np.NaN != np.NaN
+        import distutils.spawn, distutils.sysconfig, imp, pkg_resources, numpy.distutils
+        assert distutils.sysconfig.get_python_inc() and distutils.sysconfig.get_python_lib()
+        assert pkg_resources.get_distribution("revgrad").version
+        try:
+            pkg_resources.get_distribution("no-such-distribution")
+        except pkg_resources.DistributionNotFound:
+            pass
+        from numpy.linalg.linalg import LinAlgError
+        assert LinAlgError is np.linalg.LinAlgError
+        """
+    )
+
+
+def test_no_warning_escapes_from_it():
+    assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import revgrad; list(revgrad.backends)",
+        "import revgrad, numpy; revgrad.reverse(numpy.ones(2), 1.0)",
+        "import revgrad_theano, revgrad_lasagne, revgrad_theano.plugin, revgrad_lasagne.plugin",
+    ],
+)
+def test_nothing_triggers_it_but_its_own_import(code):
+    run(code + "\nimport sys; assert 'revgrad_theano.compat' not in sys.modules")
+
+
+def test_it_imports_no_theano_itself():
+    run("import sys, revgrad_theano.compat; assert 'theano' not in sys.modules")
+
+
+def test_flags_of_the_user_are_kept():
+    printed = run(
+        "import revgrad_theano.compat, theano; print(theano.config.gcc.cxxflags)",
+        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + ",gcc.cxxflags=-DMINE=1",
+    )
+    assert "-DMINE=1" in printed
+
+
+def test_flags_of_a_theanorc_are_kept(tmp_path):
+    (tmp_path / "theanorc").write_text("[gcc]\ncxxflags = -DMINE=1\n")
+    printed = run(
+        "import revgrad_theano.compat, theano; print(theano.config.gcc.cxxflags)",
+        THEANORC=str(tmp_path / "theanorc"),
+    )
+    assert "-DMINE=1" in printed
+
+
+def test_after_a_theano_that_failed_it_says_what_to_do():
+    code = """
+    import sys, types
+    sys.modules["theano.configdefaults"] = types.ModuleType("theano.configdefaults")
+    import revgrad_theano.compat
+    """
+    status, printed = python("-c", textwrap.dedent(code), check=False)
+    assert status == 1
+    assert "ImportError: theano was imported before revgrad_theano.compat, and failed" in printed
+    assert "Restart Python" in printed and "import revgrad_theano.compat first" in printed
+
+
+def test_after_a_theano_that_works_it_is_harmless():
+    run("import revgrad_theano.compat, theano; revgrad_theano.compat.apply(); import lasagne")
+
+
+SCRIPT = """
+import sys
+import theano
+import neighbour
+print("name", __name__)
+print("argv", sys.argv[1:])
+print("file", __file__)
+if "fail" in sys.argv:
+    raise ValueError("as asked")
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "neighbour.py").write_text("")
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return str(path)
+
+
+def test_it_runs_an_unchanged_script(script):
+    status, printed = python("-m", "revgrad_theano.compat", script, "--epochs", "3", check=False)
+    assert status == 7, printed
+    assert "name __main__" in printed and "argv ['--epochs', '3']" in printed
+    assert f"file {script}" in printed
+
+
+def test_it_runs_a_module(script):
+    folder = os.path.dirname(script)
+    path = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+    status, printed = python(
+        "-m", "revgrad_theano.compat", "-m", "train", "-x", check=False, PYTHONPATH=path
+    )
+    assert status == 7 and "name __main__" in printed and "argv ['-x']" in printed
+
+
+def test_the_traceback_of_a_script_is_shown(script):
+    status, printed = python("-m", "revgrad_theano.compat", script, "fail", check=False)
+    assert status == 1 and "ValueError: as asked" in printed and "train.py" in printed
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])
+def test_without_a_program_it_says_how(arguments):
+    status, printed = python("-m", "revgrad_theano.compat", *arguments, check=False)
+    assert status == 1 and "usage: python -m revgrad_theano.compat script.py [args ...]" in printed
