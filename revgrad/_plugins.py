@@ -42,12 +42,16 @@ class PluginFailure:
     stage: str
     error: BaseException
 
+    @property
+    def reason(self) -> str:
+        """The kind and the words of the error, in one line."""
+        return " ".join(f"{type(self.error).__name__}: {self.error}".split())
+
     def __str__(self) -> str:
         return (
             f"revgrad plugin {self.plugin!r} of {self.distribution} was left out at stage "
-            f"{self.stage!r}: {type(self.error).__name__}: {self.error}. The other backends work "
-            f"on. Upgrade or uninstall {self.distribution.split()[0]}, or set "
-            f"REVGRAD_DISABLE={self.plugin} to silence this."
+            f"{self.stage!r}: {self.reason}. The other backends work on. Upgrade or "
+            f"uninstall {self.distribution.split()[0]}, or set REVGRAD_DISABLE={self.plugin} to silence this."
         )
 
 

@@ -184,8 +184,7 @@ class Registry:
         if not self.failures:
             return ""
         return " Left out: " + "; ".join(
-            f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: "
-            f"{type(each.error).__name__}: {each.error})"
+            f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
             for each in self.failures
         ) + "."
 
