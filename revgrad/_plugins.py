@@ -50,8 +50,8 @@ class PluginFailure:
     def __str__(self) -> str:
         return (
             f"revgrad plugin {self.plugin!r} of {self.distribution} was left out at stage "
-            f"{self.stage!r}: {self.reason}. The other backends work on. Upgrade or "
-            f"uninstall {self.distribution.split()[0]}, or set REVGRAD_DISABLE={self.plugin} to silence this."
+            f"{self.stage!r}: {self.reason}. The other backends work on. Upgrade or uninstall "
+            f"{self.distribution.split()[0]}, or set REVGRAD_DISABLE={self.plugin} to silence this."
         )
 
 
