@@ -41,4 +41,6 @@ doctest_global_setup = """
 import numpy as np
 import revgrad
 """
+# The examples of docstrings run under pytest, with the names of their own modules.
+doctest_test_doctest_blocks = ""
 trim_doctest_flags = True

@@ -17,7 +17,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def revgrad_backends() -> Iterable[BackendSpec]:
-    """Return the `BackendSpec` records this plugin offers.
+    """Return the `revgrad.BackendSpec` records this plugin offers.
 
     Strings only: the module that implements this hook imports no framework, neither at its top
     nor in the hook.

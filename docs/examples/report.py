@@ -170,7 +170,13 @@ def moons_figure(path: str, plain: Snapshot, adversarial: Snapshot) -> None:
         )
         accuracy = 1 - snapshot.wrong.mean()
         row[2].text(
-            0.03, 0.03, f"{snapshot.told_apart:.0%} right", transform=row[2].transAxes, fontsize=14
+            0.02,
+            0.97,
+            f"domain right: {snapshot.told_apart:.0%}",
+            transform=row[2].transAxes,
+            verticalalignment="top",
+            fontsize=14,
+            bbox={"color": "white", "pad": 3},
         )
         row[0].set_ylabel(f"{name} network\ntarget accuracy {accuracy:.3f}", fontsize=16)
         for axis in row:
@@ -189,7 +195,7 @@ def moons_figure(path: str, plain: Snapshot, adversarial: Snapshot) -> None:
         frameon=False,
         handlelength=1.2,
         handletextpad=0.4,
-        columnspacing=1.4,
+        columnspacing=1.2,
     )
     save(figure, path)
 
@@ -207,7 +213,7 @@ def scatter(axis: Any, source: np.ndarray, labels: np.ndarray, target: np.ndarra
             label=f"source, label {label}",
             zorder=3,
         )
-    axis.scatter(*target.T, s=14, c=INK, label="target (unlabelled)", zorder=2)
+    axis.scatter(*target.T, s=14, c=INK, label="target", zorder=2)
 
 
 def amazon_figure(path: str, results: Results) -> None:
