@@ -1,22 +1,27 @@
 """Make the real Theano and the real Lasagne run on today's Python and NumPy.
 
-Theano 1.0.5 (2020) and Lasagne 0.1 (2015) import names that Python and NumPy have removed since.
+Theano 1.0.5 (2020) and Lasagne 0.1 (2015) ask for names that Python and NumPy have removed since.
 ``import revgrad_theano.compat`` before ``import theano`` supplies them, in this process only;
 ``python -m revgrad_theano.compat script.py ...`` (or ``-m module ...``) runs an unchanged program
-that way. Each patch is applied only where the thing it supplies is missing, so on an old Python
-with an old NumPy nothing is changed. Nothing in revgrad imports this module by itself.
+that way. Each patch is applied only where the thing it supplies is missing, and never in place of
+the real thing, so nothing changes on an old Python with an old NumPy. Nothing else in revgrad
+imports this module, and it imports neither Theano nor Lasagne.
 
-Two things are visible to the rest of the process: names that NumPy has removed exist again
-(``numpy.float``, ...), and where Python has no ``imp``, ``distutils`` or ``pkg_resources`` any
-more, small stand-ins with the few names that Theano asks for can be imported.
+The rest of the process sees two things of it. Names that NumPy has removed exist again with their
+old meaning (`numpy.complex`, `numpy.product`, ...). Where Python has no ``imp``, ``distutils`` or
+``pkg_resources``, stand-ins can be imported that hold only what Theano and Lasagne ask for.
 """
 
 from __future__ import annotations
 
+import functools
+import glob
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -29,62 +34,63 @@ import numpy as np
 
 __all__ = ["apply", "main"]
 
-_NUMPY = tuple(int(part) for part in np.__version__.split(".")[:2])
+_NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 
 # --- names that NumPy removed ---------------------------------------------------------------------
 
 
 class _Cast:
-    """``numpy.cast["float32"](a)``, removed in NumPy 2.0."""
+    """``numpy.cast["float32"](a)``."""
 
     def __getitem__(self, dtype: Any) -> Callable[[Any], Any]:
         return lambda a: np.asarray(a).astype(dtype)
 
 
+# Theano and Lasagne use bool, int, complex, product, sctype2char, cast and ComplexWarning; the
+# programs of their time, the others.
 _NUMPY_NAMES: Dict[str, Callable[[], Any]] = {
-    # removed in NumPy 1.24 (bool came back in 2.0, as the scalar type: that one is left alone)
+    "asscalar": lambda: lambda a: a.item(),  # removed in NumPy 1.23
+    # Removed in NumPy 1.24. NumPy 2 has a bool again, its scalar type, which serves as well.
     "bool": lambda: bool,
     "int": lambda: int,
     "float": lambda: float,
     "complex": lambda: complex,
     "object": lambda: object,
     "str": lambda: str,
-    # removed in NumPy 1.23
-    "asscalar": lambda: lambda a: a.item(),
-    # removed in NumPy 2.0
+    # Removed in NumPy 2.0.
     "product": lambda: np.prod,
     "alltrue": lambda: np.all,
     "sctype2char": lambda: lambda sctype: np.dtype(sctype).char,
+    "cast": _Cast,
+    "ComplexWarning": lambda: np.exceptions.ComplexWarning,
     "float_": lambda: np.float64,
     "complex_": lambda: np.complex128,
     "unicode_": lambda: np.str_,
     "string_": lambda: np.bytes_,
     "Inf": lambda: np.inf,
     "NaN": lambda: np.nan,
-    "cast": _Cast,
-    "ComplexWarning": lambda: np.exceptions.ComplexWarning,
 }
 
 
 def _restore_numpy_names() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 1.20 to 1.23 warn where a name is still there
+        warnings.simplefilter("ignore")  # NumPy 1.20 to 1.23 warn where a name is still there
         missing = [name for name in _NUMPY_NAMES if not hasattr(np, name)]
     for name in missing:
         setattr(np, name, _NUMPY_NAMES[name]())
 
 
-# --- modules that are gone: stand-ins, found only after every real module -------------------------
+# --- modules that are gone: stand-ins, found only where no real module is -------------------------
 
 
 def _imp() -> Dict[str, Any]:
-    # Removed in Python 3.12. Theano's PdbBreakpoint asks whether a debugger is installed.
+    # Removed in Python 3.12. Theano's PdbBreakpoint looks for a debugger with it.
     return {"find_module": importlib.util.find_spec}
 
 
 def _pkg_resources() -> Dict[str, Any]:
-    # Removed from setuptools 82. Theano's GPU code catches the error; Lasagne asks its own version.
+    # Removed in setuptools 82. Theano's GPU code catches the error; Lasagne asks its own version.
     from importlib import metadata
 
     return {
@@ -94,7 +100,7 @@ def _pkg_resources() -> Dict[str, Any]:
 
 
 def _distutils() -> Dict[str, Any]:
-    # Removed in Python 3.12, where setuptools supplies it if it is installed.
+    # Removed in Python 3.12, where it is there only if setuptools is installed.
     return {"__path__": []}
 
 
@@ -107,8 +113,10 @@ def _distutils_sysconfig() -> Dict[str, Any]:
         return sysconfig.get_path("platinclude" if plat_specific else "include")
 
     def get_python_lib(plat_specific: bool = False, standard_lib: bool = False) -> str:
-        kind = "plat" if plat_specific else "pure"
-        return sysconfig.get_path("stdlib" if standard_lib else kind + "lib")
+        return sysconfig.get_path(
+            ("plat" if plat_specific else "") + "stdlib" if standard_lib
+            else "platlib" if plat_specific else "purelib"
+        )
 
     return {
         "get_config_var": sysconfig.get_config_var,
@@ -120,30 +128,25 @@ def _distutils_sysconfig() -> Dict[str, Any]:
 
 
 def _numpy_distutils() -> Dict[str, Any]:
-    # Not there on Python 3.12 and newer, nor where setuptools is too new for it.
+    # Not there on Python 3.12 and newer.
     misc_util = types.SimpleNamespace(get_numpy_include_dirs=lambda: [np.get_include()])
     return {"__path__": [], "misc_util": misc_util}
 
 
 def _numpy_distutils_config() -> Dict[str, Any]:
-    # Gone since NumPy 1.26. Theano links a test program with these libraries, then with -lblas,
-    # and falls back on NumPy's own BLAS where neither works.
+    # Gone since NumPy 1.26. Theano tries to link with these libraries, then with -lblas.
     return {"blas_opt_info": {"libraries": ["openblas"]}}
 
 
 def _numpy_linalg_linalg() -> Dict[str, Any]:
-    # numpy.linalg._linalg since NumPy 2.0, and an error to import since 2.4.
+    # Called numpy.linalg._linalg since NumPy 2.0, and the old name is gone since 2.4.
     return {"LinAlgError": np.linalg.LinAlgError}
 
 
 def _downsample() -> Dict[str, Any]:
-    # Removed in Theano 0.9; Lasagne 0.1 pools with it.
+    # Removed in Theano 1.0; Lasagne 0.1 pools with it.
     def max_pool_2d(
-        input: Any,
-        ds: Any,
-        ignore_border: Any = None,
-        st: Any = None,
-        padding: Any = (0, 0),
+        input: Any, ds: Any, ignore_border: Any = None, st: Any = None, padding: Any = (0, 0),
         mode: str = "max",
     ) -> Any:
         from theano.tensor.signal.pool import pool_2d
@@ -178,7 +181,7 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: types.ModuleType) -> None:
-        module.__doc__ = f"A stand-in for {module.__name__}, made by {__name__}."
+        module.__doc__ = f"A stand-in for {module.__name__}, made by revgrad_theano.compat."
         vars(module).update(_STAND_INS[module.__name__]())
 
 
@@ -186,33 +189,61 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _cxxflags() -> List[str]:
-    flags = []
-    if _NUMPY >= (2, 0):
-        # Without it, NumPy 2 shows its headers of 1.x to C code that was written for 1.x.
-        flags.append("-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION")
-    if _NUMPY >= (2, 1):
-        # npy_3kcompat.h, which Theano's C code includes, has lost these names of Python 2.
-        renamed = {"PyInt": "PyLong", "PyString": "PyBytes"}
-        members = {
-            "PyInt": "Check CheckExact FromLong FromSsize_t FromSize_t FromString AsLong "
-            "AsSsize_t AsUnsignedLongMask Type",
-            "PyString": "Check CheckExact FromString FromStringAndSize FromFormat AsString "
-            "AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel Type",
-        }
+    if not _NUMPY_2:
+        return []
+    # Without it, NumPy 2 hides from C code what has another layout in NumPy 1.
+    flags = ["-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION"]
+    # Since NumPy 2.1 npy_3kcompat.h, which Theano's C code includes, lacks these names of Python 2.
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
         flags.append("-DNPY_PY3K")
-        flags.extend(
-            f"-D{old}_{member}={new}_{member}"
-            for old, new in renamed.items()
-            for member in members[old].split()
-        )
+        for old, new, members in (
+            ("PyInt", "PyLong", "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
+             "AsUnsignedLongMask"),
+            ("PyString", "PyBytes", "Check CheckExact FromString FromStringAndSize FromFormat "
+             "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel"),
+        ):
+            flags += [f"-D{old}_{member}={new}_{member}" for member in members.split()]
         flags += ["-DPyInt_AS_LONG=PyLong_AsLong", "-DPyNumber_Int=PyNumber_Long"]
     return flags
 
 
-def _after_configdefaults(module: Any) -> None:
-    # Set here and not in THEANO_FLAGS, which would replace the flags of the user's .theanorc.
-    gcc = module.config.gcc
-    gcc.cxxflags = " ".join(filter(None, [gcc.cxxflags, *_cxxflags()]))
+def _scipy_openblas() -> List[str]:
+    """Return the flags that link with the OpenBLAS in SciPy's wheel for Linux, if it has one."""
+    scipy = importlib.util.find_spec("scipy")
+    if scipy is None or scipy.origin is None:
+        return []
+    folder = os.path.join(os.path.dirname(os.path.dirname(scipy.origin)), "scipy.libs")
+    for path in glob.glob(os.path.join(glob.escape(folder), "lib*openblas*.so")):
+        name = os.path.basename(path)[len("lib"):-len(".so")]
+        if "openblas64" in name or " " in path:  # 64-bit integers; a flag cannot hold a space
+            continue
+        flags = [f"-L{folder}", f"-l{name}", f"-Wl,--disable-new-dtags,-rpath,{folder}"]
+        if name.startswith("scipy_"):  # since SciPy 1.14 its symbols have this prefix
+            routines = [t + r for t in "sd" for r in ("axpy_", "dot_", "gemm_", "gemv_", "ger_")]
+            flags += [f"-D{routine}=scipy_{routine}" for routine in routines]
+        return flags
+    return []
+
+
+def _after_configuration(module: Any) -> None:
+    # Set here and not in THEANO_FLAGS, which would hide the flags of the user's .theanorc.
+    flags = _cxxflags()
+    if flags and hasattr(module.config, "gcc"):
+        module.config.gcc.cxxflags = " ".join([module.config.gcc.cxxflags, *flags]).strip()
+    if not hasattr(module, "try_blas_flag"):
+        return
+    # Not asked if the user has set blas.ldflags. Without any, Theano calls NumPy's C API for its
+    # products, which is slower, and some Ops (BatchedDot) do not link.
+    try_blas_flag = module.try_blas_flag
+
+    @functools.wraps(try_blas_flag)
+    def try_also_scipy(flags: List[str]) -> str:
+        found = try_blas_flag(flags)
+        if not found and flags == ["-lblas"] and _scipy_openblas():  # the last one that it tries
+            found = try_blas_flag(_scipy_openblas())
+        return found
+
+    module.try_blas_flag = try_also_scipy
 
 
 def _after_theano(module: Any) -> None:
@@ -221,32 +252,103 @@ def _after_theano(module: Any) -> None:
         module.Variable = module.graph.basic.Variable
 
 
+def _rename_all_axes(module: Any) -> None:
+    # NPY_MAXDIMS meant "all axes" to NumPy's C functions; since 2.0 NPY_RAVEL_AXIS does.
+    for name in ("MaxAndArgmax", "Argmax", "AdvancedSubtensor1", "CumOp") if _NUMPY_2 else ():
+        op = vars(module).get(name)
+        if op is not None and op.__module__ == module.__name__:
+            op.c_code = _with_ravel_axis(op.c_code)
+            if name == "CumOp":  # which reads the number from numpy.MAXDIMS, removed in 2.0
+                op.c_axis = property(lambda self: -(2**31) if self.axis is None else self.axis)
+
+
+def _with_ravel_axis(c_code: Callable[..., str]) -> Callable[..., str]:
+    @functools.wraps(c_code)
+    def replaced(*args: Any, **kwargs: Any) -> str:
+        return c_code(*args, **kwargs).replace("NPY_MAXDIMS", "NPY_RAVEL_AXIS")
+
+    return replaced
+
+
+def _after_safe_asarray(module: Any) -> None:
+    # NumPy 1 wrapped a Python int that does not fit the dtype, and Theano then saw that it differs.
+    # NumPy 2 raises, which Theano takes for an int beyond int64: 300 became a uint64, and so did
+    # -300, as 18446744073709551316.
+    _asarray = module._asarray
+
+    @functools.wraps(_asarray)
+    def wrap_as_before(a: Any, dtype: Any, order: Any = None) -> Any:
+        try:
+            return _asarray(a, dtype, order)
+        except OverflowError:
+            return np.array(a, "int64").astype(_asarray(0, dtype).dtype)
+
+    if _NUMPY_2:
+        module._asarray = wrap_as_before
+
+
+def _after_convolution(module: Any) -> None:
+    # SciPy 1.8 moved what Theano's convolution in Python asks for: that of optimizer=None and of
+    # DebugMode. Where it finds nothing, it says that there is no SciPy.
+    if module.imported_scipy_signal or importlib.util.find_spec("scipy.signal._sigtools") is None:
+        return
+    from scipy.signal import _signaltools, _sigtools
+
+    module._valfrommode = _signaltools._valfrommode
+    module._bvalfromboundary = _signaltools._bvalfromboundary
+    module.convolve = _signaltools.convolve
+    module._convolve2d = _sigtools._convolve2d
+    module.imported_scipy_signal = True
+
+
+def _after_pool(module: Any) -> None:
+    # Since NumPy 1.23 a list of slices is no index, and pooling in Python (FAST_COMPILE, DebugMode)
+    # fails. Nobody has the module yet: it is executed once more, with tuples.
+    if np.lib.NumpyVersion(np.__version__) < "1.23.0":
+        return
+    source = inspect.getsource(module).replace("[region_slice] +=", "[tuple(region_slice)] +=")
+    source = re.sub(r"yk\[(\[.* for i in x?range\(nd\)\])\]", r"yk[tuple(\1)]", source)
+    exec(compile(source, module.__file__, "exec"), vars(module))
+
+
 _AFTER: Dict[str, Callable[[Any], None]] = {
-    "theano.configdefaults": _after_configdefaults,
     "theano": _after_theano,
+    "theano.misc.safe_asarray": _after_safe_asarray,
+    "theano.configdefaults": _after_configuration,
+    "theano.link.c.cmodule": _after_configuration,  # Theano-PyMC looks for a BLAS here
+    "theano.tensor.basic": _rename_all_axes,
+    "theano.tensor.subtensor": _rename_all_axes,
+    "theano.tensor.extra_ops": _rename_all_axes,
+    "theano.tensor.signal.pool": _after_pool,
+    "theano.tensor.nnet.conv": _after_convolution,
+    "theano.tensor.nnet.abstract_conv": _after_convolution,
 }
 
+_SCAN_EXTENSIONS = ("theano.scan_module.scan_perform_ext", "theano.scan.scan_perform_ext")
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+
+class _Theano(importlib.abc.MetaPathFinder):
     """Stands first in ``sys.meta_path``, and lets a patch follow the module that it is for."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name in _SCAN_EXTENSIONS and (_NUMPY_2 or sys.version_info >= (3, 11)):
+            # Its C code uses what Python 3.11 and NumPy 2 have hidden. Without it, Theano runs
+            # the loop of scan in Python, as it does where there is no compiler.
+            raise ImportError(f"{name} does not compile on this Python or NumPy", name=name)
         if name not in _AFTER:
             return None
-        for finder in sys.meta_path:
-            if finder is not self:
-                spec = finder.find_spec(name, path, target)
-                if spec is not None and spec.loader is not None:
-                    break
-        else:
-            return None
-        execute = spec.loader.exec_module
+        finders = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in finders)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
 
-        def exec_module(module: Any) -> None:
-            execute(module)
-            _AFTER[name](module)
+            def exec_module(module: types.ModuleType) -> None:
+                execute(module)
+                if module.__name__ == name:  # a loader may load more than one module
+                    _AFTER[name](module)
 
-        spec.loader.exec_module = exec_module
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
@@ -263,38 +365,18 @@ def apply() -> None:
     ImportError
         If Theano was imported before and failed: parts of it are loaded and cannot be mended.
     """
-    if "theano" in sys.modules:
-        _append_stand_ins()  # Theano works as it is; Lasagne may still need its part
-        return
-    if any(name.startswith("theano.") and module for name, module in sys.modules.items()):
+    if "theano" not in sys.modules and any(name.startswith("theano.") for name in sys.modules):
         raise ImportError(
             "theano was imported before revgrad_theano.compat, and failed: parts of it are loaded "
             "and cannot be mended. Restart Python (in a notebook: the kernel) and import "
-            "revgrad_theano.compat first; a program you cannot change runs with python -m "
+            "revgrad_theano.compat before theano; a program you cannot change runs with python -m "
             "revgrad_theano.compat script.py"
         )
+    if any(type(finder).__module__ == __name__ for finder in sys.meta_path):
+        return
     _restore_numpy_names()
-    _append_stand_ins()
-    if not _is_installed(_AfterImport):
-        sys.meta_path.insert(0, _AfterImport())
-    if sys.version_info >= (3, 11) or _NUMPY >= (2, 0):
-        # Its C code uses what Python 3.11 and NumPy 2 have hidden; Theano then runs scan's loop
-        # in Python, as it does where there is no compiler.
-        for package in ("theano.scan_module", "theano.scan"):
-            sys.modules.setdefault(f"{package}.scan_perform_ext", None)  # type: ignore[arg-type]
-
-
-def _append_stand_ins() -> None:
-    if not _is_installed(_StandIns):
-        sys.meta_path.append(_StandIns())
-
-
-def _is_installed(finder: type) -> bool:
-    # By name: reloading this module makes the class anew.
-    return any(
-        (type(each).__module__, type(each).__name__) == (finder.__module__, finder.__name__)
-        for each in sys.meta_path
-    )
+    sys.meta_path.insert(0, _Theano())
+    sys.meta_path.append(_StandIns())
 
 
 def main(arguments: Optional[List[str]] = None) -> None:
@@ -304,27 +386,35 @@ def main(arguments: Optional[List[str]] = None) -> None:
     ----------
     arguments : list of str, optional
         ``script.py [args ...]`` or ``-m module [args ...]``; by default those of the process.
+
+    Raises
+    ------
+    SystemExit
+        If there is nothing to run, or what the program raises itself.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["-m"] and len(arguments) > 1:
-        sys.argv = arguments[1:]
-        sys.path[0] = ""
-        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-    elif arguments and not arguments[0].startswith("-"):
-        sys.argv = arguments
-        sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
-        runpy.run_path(arguments[0], run_name="__main__")
-    else:
+    is_module = arguments[:1] == ["-m"]
+    sys.argv = arguments[is_module:]
+    if not sys.argv or sys.argv[0].startswith("-"):
         sys.exit(
             "usage: python -m revgrad_theano.compat script.py [args ...]\n"
             "       python -m revgrad_theano.compat -m module [args ...]"
         )
+    if is_module:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return
+    if not os.path.exists(sys.argv[0]):
+        sys.exit(f"can't open file {sys.argv[0]!r}: there is no such file")
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        # The folder of the script, in place of the current one, which -m put there.
+        sys.path[0] = os.path.dirname(os.path.realpath(sys.argv[0]))
+    runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
-    # In the module of that name, so that a program which imports it as well finds it applied.
-    from revgrad_theano.compat import main as run
+    # The program may import this module: let both be one, under its own name.
+    from revgrad_theano import compat
 
-    run()
+    compat.main()
 else:
     apply()

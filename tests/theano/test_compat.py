@@ -159,6 +159,80 @@ def test_it_supplies_what_this_python_and_numpy_lack():
     )
 
 
+@pytest.mark.parametrize("mode", ["max", "sum", "average_exc_pad"])
+def test_pooling_without_c_code(mode):
+    # As in FAST_COMPILE and DebugMode; NumPy 1.23 refuses the indices that it was written with.
+    run(
+        f"""
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        from theano.tensor.signal.pool import pool_2d
+        x, value = T.dtensor4(), np.random.RandomState(0).randn(2, 1, 4, 6)
+        pooled = pool_2d(x, (2, 2), ignore_border=True, mode={mode!r})
+        outputs = [pooled, theano.grad(T.sqr(pooled).sum(), x)]
+        slow = theano.function([x], outputs, mode="FAST_COMPILE")(value)
+        fast = theano.function([x], outputs, mode="FAST_RUN")(value)
+        assert np.ptp(fast[1]) > 0
+        for a, b in zip(slow, fast):
+            np.testing.assert_allclose(a, b)
+        """
+    )
+
+
+def test_reductions_over_all_axes():
+    # NumPy 2 has another number for "all axes": Theano's C code raised, or reduced over nothing.
+    run(
+        """
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        x, value = T.dmatrix(), np.random.RandomState(0).randn(4, 5)
+        for expression, expected in (
+            (T.argmax(x), value.argmax()),
+            (T.max_and_argmax(x)[0], value.max()),
+            (T.cumsum(x), value.cumsum()),
+            (T.cumprod(x), value.cumprod()),
+            (x[[0, 0, 3]], value[[0, 0, 3]]),
+        ):
+            np.testing.assert_allclose(theano.function([x], expression)(value), expected)
+        """
+    )
+
+
+def test_a_constant_keeps_its_value_and_its_sign():
+    # NumPy 2 raises where a Python int does not fit: Theano made an uint64 of it.
+    run(
+        """
+        import revgrad_theano.compat
+        import theano.tensor as T
+        for value, dtype in ((5, "int8"), (300, "int16"), (-300, "int16"), (-(2**40), "int64")):
+            constant = T.constant(value)
+            assert (int(constant.data), constant.dtype) == (value, dtype), constant.type
+        """
+    )
+
+
+def test_the_blas_of_the_user_is_kept():
+    printed = run(
+        "import revgrad_theano.compat, theano; print([theano.config.blas.ldflags])",
+        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + ",blas.ldflags=",
+    )
+    assert "['']" in printed
+
+
+def test_products_use_a_blas():
+    # That of the machine, else the one that comes with SciPy.
+    run(
+        """
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        assert "blas" in theano.config.blas.ldflags
+        x, value = T.ftensor3(), np.random.RandomState(0).randn(2, 3, 3).astype("float32")
+        products = theano.function([x], T.batched_dot(x, x))
+        np.testing.assert_allclose(products(value), value @ value, rtol=1e-5)
+        """
+    )
+
+
 def test_no_warning_escapes_from_it():
     assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
 
@@ -205,7 +279,7 @@ def test_after_a_theano_that_failed_it_says_what_to_do():
     status, printed = python("-c", textwrap.dedent(code), check=False)
     assert status == 1
     assert "ImportError: theano was imported before revgrad_theano.compat, and failed" in printed
-    assert "Restart Python" in printed and "import revgrad_theano.compat first" in printed
+    assert "Restart Python" in printed and "revgrad_theano.compat before theano" in printed
 
 
 def test_after_a_theano_that_works_it_is_harmless():
