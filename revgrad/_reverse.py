@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from revgrad._lam import judge_lambda
 from revgrad._registry import registry
+from revgrad._variable import LambdaVariable
 from revgrad.backend import Backend, BackendSpec
 
 
@@ -59,8 +60,9 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     >>> revgrad.reverse(np.array([1.0, -0.0]), 0.3)
     array([ 1., -0.])
     """
-    # The warm path: a float λ and a known type cost one comparison and one look-up.
-    if type(lam) is not float or not 0.0 <= lam < math.inf:
+    # The warm path: a float λ, or one that was judged before, and a known type of x.
+    kind = type(lam)
+    if not (kind is float and 0.0 <= lam < math.inf or kind is LambdaVariable):
         lam = judge_lambda(lam)
     if backend is None:
         kind = type(x)
