@@ -52,7 +52,8 @@ def training_step(reverse, lam, rng):
     ds, dt = (T.dot(reverse(h, lam), u) + d for h in (hs, ht))
     loss = label_loss + T.nnet.softplus(ds).mean() + T.nnet.softplus(-dt).mean()
     parameters = [w, b, v, c, u, d]
-    updates = [(p, p - np.float32(0.01) * g) for p, g in zip(parameters, theano.grad(loss, parameters))]
+    gradients = theano.grad(loss, parameters)
+    updates = [(p, p - np.float32(0.01) * g) for p, g in zip(parameters, gradients)]
     return theano.function([xs, ys, xt], loss, updates=updates)
 
 

@@ -247,9 +247,18 @@ def _after_configuration(module: Any) -> None:
 
 
 def _after_theano(module: Any) -> None:
-    # Theano-PyMC 1.1 no longer has it; Lasagne asks for it.
+    # Theano-PyMC 1.1 has theano.graph in place of theano.gof. Lasagne asks for these three.
     if not hasattr(module, "Variable"):
         module.Variable = module.graph.basic.Variable
+    if not hasattr(module, "gof"):
+        graph = types.SimpleNamespace(inputs=module.graph.basic.graph_inputs)
+        module.gof = types.SimpleNamespace(Variable=module.Variable, graph=graph)
+
+
+def _after_rng_mrg(module: Any) -> None:
+    # Theano-PyMC calls it MRG_RandomStream; Lasagne asks for it.
+    if not hasattr(module, "MRG_RandomStreams"):
+        module.MRG_RandomStreams = module.MRG_RandomStream
 
 
 def _rename_all_axes(module: Any) -> None:
@@ -313,6 +322,7 @@ def _after_pool(module: Any) -> None:
 
 _AFTER: Dict[str, Callable[[Any], None]] = {
     "theano": _after_theano,
+    "theano.sandbox.rng_mrg": _after_rng_mrg,
     "theano.misc.safe_asarray": _after_safe_asarray,
     "theano.configdefaults": _after_configuration,
     "theano.link.c.cmodule": _after_configuration,  # Theano-PyMC looks for a BLAS here

@@ -10,6 +10,8 @@ import scipy.sparse
 import theano
 import theano.sparse
 import theano.tensor as T
+from theano.compile.builders import OpFromGraph
+from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 from theano.tensor.nnet import conv2d
@@ -20,7 +22,7 @@ from revgrad_theano import ReverseGradient, reverse_gradient
 MODES = {
     "FAST_COMPILE": "FAST_COMPILE",
     "FAST_RUN": "FAST_RUN",
-    "DebugMode": theano.compile.DebugMode(check_py_code=True, stability_patience=2),
+    "DebugMode": DebugMode(check_py_code=True, stability_patience=2),
     "NanGuardMode": NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=False),
     "C without rewrites": theano.Mode(linker="c|py", optimizer=None),
     "Python without rewrites": theano.Mode(linker="py", optimizer=None),
@@ -229,7 +231,7 @@ def test_scan_holds_no_reversal_and_gives_the_gradient():
 
 def test_op_from_graph():
     x, lam = T.dvector("x"), T.dscalar("lam")
-    op = theano.OpFromGraph([x, lam], [revgrad.reverse(x**2, lam)], on_unused_input="ignore")
+    op = OpFromGraph([x, lam], [revgrad.reverse(x**2, lam)], on_unused_input="ignore")
     function = theano.function([x], theano.grad(op(x, T.constant(np.float64(0.5))).sum(), x))
     np.testing.assert_allclose(function([3.0]), [-3.0])
 
