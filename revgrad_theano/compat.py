@@ -279,6 +279,34 @@ def _with_ravel_axis(c_code: Callable[..., str]) -> Callable[..., str]:
     return replaced
 
 
+def _after_subtensor(module: Any) -> None:
+    _rename_all_axes(module)
+
+    def c_code(self: Any, *args: Any, **kwargs: Any) -> str:
+        # It steps through an index (the gradient of an embedding) with what NumPy 2 has hidden.
+        raise NotImplementedError("no C code with NumPy 2: Theano then calls numpy.add.at")
+
+    if _NUMPY_2:
+        module.AdvancedIncSubtensor1.c_code = c_code
+
+
+def _after_scalar(module: Any) -> None:
+    # NumPy 2 has C's own complex numbers, where NumPy 1 had a struct that Theano derives from.
+    c_support_code = module.Scalar.c_support_code
+
+    @functools.wraps(c_support_code)
+    def with_own_struct(*args: Any, **kwargs: Any) -> str:
+        code = c_support_code(*args, **kwargs)
+        for bits, half in ((64, 32), (128, 64)):
+            code = re.sub(
+                rf": public npy_complex{bits}\s*{{", f"{{ npy_float{half} real, imag;", code
+            )
+        return code
+
+    if _NUMPY_2:
+        module.Scalar.c_support_code = with_own_struct
+
+
 def _after_safe_asarray(module: Any) -> None:
     # NumPy 1 wrapped a Python int that does not fit the dtype, and Theano then saw that it differs.
     # NumPy 2 raises, which Theano takes for an int beyond int64: 300 became a uint64, and so did
@@ -326,8 +354,9 @@ _AFTER: Dict[str, Callable[[Any], None]] = {
     "theano.misc.safe_asarray": _after_safe_asarray,
     "theano.configdefaults": _after_configuration,
     "theano.link.c.cmodule": _after_configuration,  # Theano-PyMC looks for a BLAS here
+    "theano.scalar.basic": _after_scalar,
     "theano.tensor.basic": _rename_all_axes,
-    "theano.tensor.subtensor": _rename_all_axes,
+    "theano.tensor.subtensor": _after_subtensor,
     "theano.tensor.extra_ops": _rename_all_axes,
     "theano.tensor.signal.pool": _after_pool,
     "theano.tensor.nnet.conv": _after_convolution,

@@ -18,16 +18,20 @@ from revgrad.backend import (
 )
 
 try:  # Theano-PyMC 1.1 renamed theano.gof
+    from theano.graph import op as _op
     from theano.graph.basic import Apply, Variable
-    from theano.graph.op import Op
     from theano.graph.opt import TopoOptimizer, local_optimizer
 except ImportError:
-    from theano.gof import Apply, Op, TopoOptimizer, Variable, local_optimizer
+    from theano.gof import Apply, TopoOptimizer, Variable, local_optimizer
+    from theano.gof import op as _op
 
 __all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
 
+# An Op that may have C code: Theano-PyMC calls it COp, which is something else in Theano.
+_Op = _op.COp if hasattr(_op, "ExternalCOp") else _op.Op
 
-class ReverseGradient(Op):
+
+class ReverseGradient(_Op):
     """The identity, whose gradient is multiplied by ``-lam``.
 
     ``ReverseGradient()(x, lam)``, or `reverse_gradient`, its one instance. λ is an input of the

@@ -198,6 +198,34 @@ def test_reductions_over_all_axes():
     )
 
 
+def test_the_gradient_of_an_embedding():
+    run(
+        """
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        w, i = T.dmatrix(), T.lvector()
+        gradient = theano.function([w, i], theano.grad(T.sqr(w[i]).sum(), w))
+        actual = gradient(np.ones((3, 2)), [0, 2, 2])
+        np.testing.assert_allclose(actual, [[2, 2], [0, 0], [4, 4]])
+        """
+    )
+
+
+def test_complex_numbers():
+    run(
+        """
+        import revgrad_theano.compat
+        import numpy as np, theano, theano.tensor as T
+        for dtype in ("complex64", "complex128"):
+            z, value = T.TensorType(dtype, [False])(), np.array([3 + 4j, -1j, 2], dtype)
+            run = theano.function([z], [abs(z), z * z + 1, T.real(z), T.imag(z)])
+            assert any(hasattr(thunk, "cthunk") for thunk in run.fn.thunks)
+            for a, b in zip(run(value), [abs(value), value**2 + 1, value.real, value.imag]):
+                np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+        """
+    )
+
+
 def test_a_constant_keeps_its_value_and_its_sign():
     # NumPy 2 raises where a Python int does not fit: Theano made an uint64 of it.
     run(
