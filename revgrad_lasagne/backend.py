@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import theano.tensor
-
 from revgrad import Backend
-from revgrad_lasagne.layers import ReverseGradientLayer
+from revgrad_lasagne.layers import ReverseGradientLayer  # first, as in revgrad_theano.backend
+
+import theano.tensor
 
 
 class LasagneBackend(Backend):

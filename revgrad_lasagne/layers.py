@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from lasagne.layers import Layer
 
 from revgrad import LambdaVariable
 from revgrad.backend import judge_lambda, unknown_lambda_error
 from revgrad_theano.ops import Variable, reverse_gradient
+
+try:
+    from lasagne.layers import Layer
+except Exception as error:
+    if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
+        raise
+    raise ImportError(
+        f"Lasagne is installed but does not import ({type(error).__name__}: {error}). Where Theano, "
+        "NumPy or Python is newer than Lasagne, import revgrad_theano.compat before theano and "
+        "lasagne, in a fresh process"
+    ) from error
 
 __all__ = ["ReverseGradientLayer"]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import theano
-import theano.tensor
 
 from revgrad import Backend
-from revgrad_theano.ops import reverse_gradient
+from revgrad_theano.ops import reverse_gradient  # first: where Theano fails, it says what to do
+
+import theano
+import theano.tensor
 
 
 class TheanoBackend(Backend):

@@ -327,10 +327,12 @@ def _after_safe_asarray(module: Any) -> None:
 def _after_convolution(module: Any) -> None:
     # SciPy 1.8 moved what Theano's convolution in Python asks for: that of optimizer=None and of
     # DebugMode. Where it finds nothing, it says that there is no SciPy.
-    if module.imported_scipy_signal or importlib.util.find_spec("scipy.signal._sigtools") is None:
+    if module.imported_scipy_signal:
         return
-    from scipy.signal import _signaltools, _sigtools
-
+    try:
+        from scipy.signal import _signaltools, _sigtools
+    except ImportError:
+        return
     module._valfrommode = _signaltools._valfrommode
     module._bvalfromboundary = _signaltools._bvalfromboundary
     module.convolve = _signaltools.convolve

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any, List
 
 import numpy as np
-import theano.tensor as T
-from theano.compile.mode import optdb
-from theano.gradient import DisconnectedType
 
 import revgrad
 from revgrad.backend import (
@@ -17,13 +14,26 @@ from revgrad.backend import (
     unknown_lambda_error,
 )
 
-try:  # Theano-PyMC 1.1 renamed theano.gof
-    from theano.graph import op as _op
-    from theano.graph.basic import Apply, Variable
-    from theano.graph.opt import TopoOptimizer, local_optimizer
-except ImportError:
-    from theano.gof import Apply, TopoOptimizer, Variable, local_optimizer
-    from theano.gof import op as _op
+try:
+    import theano.tensor as T
+    from theano.compile.mode import optdb
+    from theano.gradient import DisconnectedType
+
+    try:  # Theano-PyMC 1.1 renamed theano.gof
+        from theano.graph import op as _op
+        from theano.graph.basic import Apply, Variable
+        from theano.graph.opt import TopoOptimizer, local_optimizer
+    except ImportError:
+        from theano.gof import Apply, TopoOptimizer, Variable, local_optimizer
+        from theano.gof import op as _op
+except Exception as error:
+    if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
+        raise
+    raise ImportError(
+        f"Theano is installed but does not import ({type(error).__name__}: {error}). On a Python or "
+        "NumPy that is newer than Theano, import revgrad_theano.compat before theano, in a fresh "
+        "process"
+    ) from error
 
 __all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
 

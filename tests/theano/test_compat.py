@@ -310,6 +310,28 @@ def test_after_a_theano_that_failed_it_says_what_to_do():
     assert "Restart Python" in printed and "revgrad_theano.compat before theano" in printed
 
 
+@pytest.mark.parametrize("framework", ["theano", "lasagne"])
+def test_a_backend_that_needs_it_says_so(framework):
+    # With the newest Python and NumPy neither imports; Lasagne 0.1 not even on the oldest.
+    run(
+        f"""
+        import importlib, revgrad
+        try:
+            importlib.import_module({framework!r})
+        except Exception as error:
+            needed = True
+        else:
+            needed = False
+        try:
+            revgrad.get_backend({framework!r})
+        except revgrad.BackendUnavailableError as error:
+            assert needed and "import revgrad_theano.compat before theano" in str(error), error
+        else:
+            assert not needed
+        """
+    )
+
+
 def test_after_a_theano_that_works_it_is_harmless():
     run("import revgrad_theano.compat, theano; revgrad_theano.compat.apply(); import lasagne")
 
