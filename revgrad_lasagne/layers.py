@@ -16,8 +16,8 @@ except Exception as error:
     if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Lasagne is installed but does not import ({type(error).__name__}: {error}). Where Theano, "
-        "NumPy or Python is newer than Lasagne, import revgrad_theano.compat before theano and "
+        f"Lasagne is installed but does not import ({type(error).__name__}: {error}). Where "
+        "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
         "lasagne, in a fresh process"
     ) from error
 

@@ -30,18 +30,17 @@ except Exception as error:
     if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Theano is installed but does not import ({type(error).__name__}: {error}). On a Python or "
-        "NumPy that is newer than Theano, import revgrad_theano.compat before theano, in a fresh "
-        "process"
+        f"Theano is installed but does not import ({type(error).__name__}: {error}). Where Python "
+        "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
     ) from error
 
 __all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
 
 # An Op that may have C code: Theano-PyMC calls it COp, which is something else in Theano.
-_Op = _op.COp if hasattr(_op, "ExternalCOp") else _op.Op
+Op = _op.COp if hasattr(_op, "ExternalCOp") else _op.Op
 
 
-class ReverseGradient(_Op):
+class ReverseGradient(Op):
     """The identity, whose gradient is multiplied by ``-lam``.
 
     ``ReverseGradient()(x, lam)``, or `reverse_gradient`, its one instance. λ is an input of the
