@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from revgrad import schedules
 from revgrad._registry import backends
 from revgrad._reverse import get_backend, register, reverse, unregister
 from revgrad._variable import LambdaVariable
@@ -23,6 +24,7 @@ from revgrad.exceptions import (
     RevgradError,
     UnsupportedTypeError,
 )
+from revgrad.scheduler import LambdaScheduler
 
 if TYPE_CHECKING:
     from revgrad.hookspecs import hookimpl
@@ -33,6 +35,7 @@ __all__ = [
     "BackendSpec",
     "BackendUnavailableError",
     "InvalidLambdaError",
+    "LambdaScheduler",
     "LambdaVariable",
     "PluginWarning",
     "RevgradError",
@@ -43,6 +46,7 @@ __all__ = [
     "hookimpl",
     "register",
     "reverse",
+    "schedules",
     "unregister",
 ]
 

@@ -69,14 +69,14 @@ The backward factor is -λ already: pass 1, not -1.
         raise _invalid(
             lam,
             "It can be called, so it looks like a schedule: call it with the progress p in [0, 1] "
-            "and pass the number it returns, or keep a revgrad.LambdaVariable and set its value "
-            "at each step.",
+            "and pass the λ it returns, or give it to a revgrad.LambdaScheduler, which sets a "
+            "revgrad.LambdaVariable at each step, and pass that variable.",
         )
     return lam
 
 
 def judge_number(lam: Any) -> float:
-    """Return `lam` as a float if it is one valid number; `LambdaVariable` holds nothing else.
+    """Return `lam` as a float if it is one valid number, as a `LambdaVariable` holds it.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def judge_number(lam: Any) -> float:
     """
     judged = judge_lambda(lam)
     if type(judged) is not float:
-        raise _invalid(lam, "A LambdaVariable holds a single number.")
+        raise _invalid(lam, "One single number is needed here.")
     return judged
 
 
@@ -105,9 +105,9 @@ def _judge_real(lam: Any) -> float:
     except OverflowError:  # an int too large for a float
         value = math.inf
     if value < 0:
-        shown = repr(lam)
+        text = repr(lam)
         raise _invalid(
-            lam, f"The backward factor is -λ already: pass {shown.lstrip('-')}, not {shown}."
+            lam, f"The backward factor is -λ already: pass {text.lstrip('-')}, not {text}."
         )
     if not math.isfinite(value):
         raise _invalid(lam, "Look at what computed it.")
@@ -131,10 +131,26 @@ def _judge_array(lam: Any) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def shown(value: Any) -> str:
+    """Return the repr of a value, cut where it is long, and the name of its type.
+
+    Parameters
+    ----------
+    value : object
+        What an error has to show.
+
+    Returns
+    -------
+    str
+        For instance ``"-1 (int)"``.
+    """
+    text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return f"{text} ({type(value).__name__})"
+
+
 def _invalid(lam: Any, advice: str) -> InvalidLambdaError:
-    shown = repr(lam)
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
     return InvalidLambdaError(
-        f"λ must be a real, finite number >= 0; got {shown} ({type(lam).__name__}). {advice}"
+        f"λ must be a real, finite number >= 0; got {shown(lam)}. {advice}"
     )

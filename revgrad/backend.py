@@ -181,8 +181,32 @@ class Backend(abc.ABC):
 
     @property
     def xp(self) -> Any:
-        """The namespace (``tanh``, ``cos``, ``exp``, ``minimum``, ...) for in-graph schedules."""
+        """The namespace for in-graph schedules.
+
+        It has ``tanh``, ``cos``, ``exp``, ``minimum``, ``maximum`` and ``where``. The framework's
+        values support arithmetic and comparison with each other, and have a ``dtype``.
+        """
         raise NotImplementedError(f"{type(self).__name__} offers no namespace for schedules")
+
+    def constant(self, value: float, like: Any) -> Any:
+        """Return a number as a constant of the dtype of `like`, for in-graph schedules.
+
+        Kept as it is by a framework in which a Python float takes the dtype of the array that it
+        meets, and loses nothing on the way.
+
+        Parameters
+        ----------
+        value : float
+            The number.
+        like : object
+            The framework's value that it will meet, of floating dtype.
+
+        Returns
+        -------
+        object
+            `value` itself, unless the backend says otherwise.
+        """
+        return value
 
 
 def residual_form(x: Any, lam: Any, stop_gradient: Callable[[Any], Any], xp: Any) -> Any:

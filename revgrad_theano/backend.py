@@ -32,3 +32,10 @@ class TheanoBackend(Backend):
     def xp(self) -> Any:
         """`theano.tensor`."""
         return theano.tensor
+
+    def constant(self, value: float, like: Any) -> Any:
+        """Return a constant of the dtype of `like`.
+
+        Theano would make float32 of most Python floats: ``T.dscalar() + 0.7`` adds 0.69999999.
+        """
+        return theano.tensor.constant(value, dtype=like.dtype)

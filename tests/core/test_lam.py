@@ -54,6 +54,7 @@ def test_numbers_become_floats(lam, judged):
         (decimal.Decimal("0.3"), "Pass a real number: float(lam)."),
         ([0.1, 0.2, 0.3], "For one λ per sample pass an array that broadcasts to x."),
         (lambda p: p, "looks like a schedule: call it with the progress p in [0, 1]"),
+        (revgrad.schedules.Dann(), "or give it to a revgrad.LambdaScheduler, which sets a"),
         (np.array([0.1, -0.2, np.nan]), "It stands at index (1,) of an array of shape (3,); 2 of"),
         (np.array(["a"]), "Its dtype is <U1"),
         (object(), "got an object of type builtins.object"),

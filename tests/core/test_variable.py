@@ -53,7 +53,7 @@ def test_a_bad_value_is_refused_and_changes_nothing(bad):
 def test_it_holds_one_number():
     import numpy as np
 
-    with pytest.raises(revgrad.InvalidLambdaError, match="holds a single number"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="One single number is needed here"):
         revgrad.LambdaVariable(np.ones(3))
 
 
