@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Sequence as SequenceOf, Tuple
 
 from revgrad._arguments import as_number, as_tuple, check_ascending, check_schedule
-from revgrad._progress import Number, between, within
+from revgrad._progress import Number, before, between, within
 from revgrad._schedule import Callback, Schedule, check_fields, kind, value_of
 
 
@@ -62,7 +62,8 @@ class Piecewise(Schedule):
         value = number(self.points[0][1]) + number(0.0) * p
         for (x0, y0), (x1, y1) in zip(self.points, self.points[1:]):
             line = between(y0, y1, within(p, x0, x1, xp, number), xp, number)
-            value = xp.where(p >= number(x0), line, value)
+            # Not "p >= x0": a nan must get the line, which keeps it.
+            value = xp.where(p < number(x0), value, line)
         x, y = self.points[-1]
         return xp.where(p >= number(x), number(y), value)
 
@@ -95,6 +96,11 @@ class Delayed(Schedule):
         If `schedule` cannot be called, `until` is not a number in [0, 1), or `hold` not a finite
         number that is at least 0.
 
+    Notes
+    -----
+    `until` counts as reached one millionth of it earlier, so that no rounding moves the begin by
+    a step.
+
     Examples
     --------
     >>> from revgrad.schedules import Linear
@@ -119,7 +125,7 @@ class Delayed(Schedule):
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         local = within(p, self.until, 1.0, xp, number)
         then = value_of(self.schedule, local, xp, number)
-        return xp.where(p < number(self.until), number(self.hold), then)
+        return xp.where(before(p, self.until, number), number(self.hold), then)
 
 
 @kind
@@ -146,6 +152,11 @@ class Sequence(Schedule):
     ValueError
         If an item of `schedules` cannot be called; if `boundaries` is not one shorter than
         `schedules`, not strictly ascending, or leaves (0, 1).
+
+    Notes
+    -----
+    A boundary counts as reached one millionth of it earlier, so that no rounding moves a jump by
+    a step.
 
     Examples
     --------
@@ -183,5 +194,5 @@ class Sequence(Schedule):
         ]
         value = parts[0]
         for begin, part in zip(self.boundaries, parts[1:]):
-            value = xp.where(p >= number(begin), part, value)
+            value = xp.where(before(p, begin, number), value, part)
         return value

@@ -46,7 +46,7 @@ def progress(step: Any, total_steps: int) -> Any:
     ------
     ValueError
         If `total_steps` is not a positive integer, or `step` is nan or none of these values. In
-        the graph a nan has no value yet, and goes through.
+        the graph a nan cannot be seen, and goes through.
 
     Examples
     --------
@@ -85,6 +85,16 @@ def from_to(start: float, end: float, t: Any, xp: Any, number: Number) -> Any:
     """Return what `between` does, and `end` itself at t = 1, which the sum may miss."""
     line = between(start, end, t, xp, number)
     return xp.where(t >= number(1.0), number(end), line)
+
+
+def before(p: Any, begin: float, number: Number) -> Any:
+    """Return whether `p` lies before `begin` by more than rounding.
+
+    A jump of λ must fall on the same step everywhere, also where ``step / total_steps`` is rounded
+    to float32, or computed as ``step * (1 / total_steps)``, which Theano makes of it. A nan is not
+    before anything, so it gets what follows, and that keeps it.
+    """
+    return p < number(begin * (1 - 1e-6))
 
 
 def within(p: Any, begin: float, end: float, xp: Any, number: Number) -> Any:
@@ -156,10 +166,10 @@ def _in_graph(formula: Formula, x: Any, name: str) -> Any:
         backend = registry.by_type.get(kind) or registry.find(kind)
     except UnsupportedTypeError as error:
         raise _invalid(name, x, "No backend claims its type.") from error
-    dtype = str(getattr(x, "dtype", "no dtype"))
+    dtype = str(getattr(x, "dtype", None))
     if "float" not in dtype:
         if "int" not in dtype:
-            raise _invalid(name, x, f"It has {dtype}: cast it to a float dtype.")
+            raise _invalid(name, x, f"Its dtype is {dtype}: cast it to a float dtype.")
         x = x / 1  # a true division: whatever float the framework makes of integers
     return formula(x, backend.xp, lambda value: backend.constant(value, x))
 

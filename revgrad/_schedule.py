@@ -53,8 +53,8 @@ class Schedule(abc.ABC):
         Raises
         ------
         ValueError
-            If `p` is nan or none of these values. In the graph a nan has no value yet, and gives a
-            λ that is nan.
+            If `p` is nan or none of these values. In the graph a nan cannot be seen: λ is nan
+            then, unless it does not depend on p.
         """
 
         def formula(p: Any, xp: Any, number: Number) -> Any:

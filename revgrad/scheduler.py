@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
-from revgrad._arguments import as_integer, check_schedule
+from revgrad._arguments import as_integer, as_number, check_schedule
 from revgrad._lam import shown
 from revgrad._progress import progress
 from revgrad._schedule import call_schedule, describe, name_of
@@ -200,6 +200,7 @@ class LambdaScheduler:
                 f"{shown(state)}."
             )
         steps = as_integer("LambdaScheduler", "steps of the state", state["steps"], least=0)
+        saved = as_number("LambdaScheduler", "value of the state", state["value"])
         ours = self.state_dict()
         for name in ("total_steps", "schedule"):
             if state[name] != ours[name]:
@@ -207,8 +208,8 @@ class LambdaScheduler:
         value = self._lam(steps)
         # Equal names do not make functions equal; equal formulas may differ in the last digits
         # from one NumPy or processor to the next.
-        if not math.isclose(value, state["value"], rel_tol=1e-9, abs_tol=1e-12):
-            raise _other(f"λ after {steps} steps", state["value"], value)
+        if not math.isclose(value, saved, rel_tol=1e-9, abs_tol=1e-12):
+            raise _other(f"λ after {steps} steps", saved, value)
         self._move(steps)
 
     def __repr__(self) -> str:
