@@ -36,6 +36,7 @@ class TheanoBackend(Backend):
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`.
 
-        Theano would make float32 of most Python floats: ``T.dscalar() + 0.7`` adds 0.69999999.
+        Theano gives a Python float a dtype without a look at what it meets. Beside a float32 it
+        may be float64, and raise it; with ``floatX=float32``, 0.7 beside a float64 is 0.69999999.
         """
         return theano.tensor.constant(value, dtype=like.dtype)
