@@ -134,7 +134,7 @@ def _numpy_distutils() -> Dict[str, Any]:
 
 
 def _numpy_distutils_config() -> Dict[str, Any]:
-    # Gone since NumPy 1.26. Theano tries to link with these libraries, then with -lblas.
+    # Gone since NumPy 1.26, or Python 3.12. Theano tries these libraries, then -lblas.
     return {"blas_opt_info": {"libraries": ["openblas"]}}
 
 
@@ -185,7 +185,7 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         vars(module).update(_STAND_INS[module.__name__]())
 
 
-# --- Theano's own modules: changed right after they are executed ----------------------------------
+# --- modules that are there: changed right after they are executed --------------------------------
 
 
 def _cxxflags() -> List[str]:
@@ -244,6 +244,12 @@ def _after_configuration(module: Any) -> None:
         return found
 
     module.try_blas_flag = try_also_scipy
+
+
+def _after_numpy_config(module: Any) -> None:
+    # NumPy 1.22 to 1.25 do not say it when they are built with 64-bit integers, as their wheels are.
+    if not hasattr(module, "blas_opt_info"):
+        vars(module).update(_numpy_distutils_config())
 
 
 def _after_theano(module: Any) -> None:
@@ -351,6 +357,7 @@ def _after_pool(module: Any) -> None:
 
 
 _AFTER: Dict[str, Callable[[Any], None]] = {
+    "numpy.distutils.__config__": _after_numpy_config,
     "theano": _after_theano,
     "theano.sandbox.rng_mrg": _after_rng_mrg,
     "theano.misc.safe_asarray": _after_safe_asarray,
@@ -368,7 +375,7 @@ _AFTER: Dict[str, Callable[[Any], None]] = {
 _SCAN_EXTENSIONS = ("theano.scan_module.scan_perform_ext", "theano.scan.scan_perform_ext")
 
 
-class _Theano(importlib.abc.MetaPathFinder):
+class _Patches(importlib.abc.MetaPathFinder):
     """Stands first in ``sys.meta_path``, and lets a patch follow the module that it is for."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
@@ -416,7 +423,9 @@ def apply() -> None:
     if any(type(finder).__module__ == __name__ for finder in sys.meta_path):
         return
     _restore_numpy_names()
-    sys.meta_path.insert(0, _Theano())
+    if "numpy.distutils.__config__" in sys.modules:
+        _after_numpy_config(sys.modules["numpy.distutils.__config__"])
+    sys.meta_path.insert(0, _Patches())
     sys.meta_path.append(_StandIns())
 
 

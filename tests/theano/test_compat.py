@@ -270,6 +270,20 @@ def test_products_use_a_blas():
     )
 
 
+def test_a_numpy_config_that_was_imported_before_serves_too():
+    run(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        try:
+            import numpy.distutils.__config__
+        except ImportError:
+            pass
+        import revgrad_theano.compat, theano
+        from numpy.distutils.__config__ import blas_opt_info
+        """
+    )
+
+
 def test_no_warning_escapes_from_it():
     assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
 
