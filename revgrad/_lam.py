@@ -105,7 +105,7 @@ def _judge_real(lam: Any) -> float:
     except OverflowError:  # an int too large for a float
         value = math.inf
     if value < 0:
-        shown = repr(lam)
+        shown = _show(lam)
         raise _invalid(
             lam, f"The backward factor is -λ already: pass {shown.lstrip('-')}, not {shown}."
         )
@@ -131,10 +131,15 @@ def _judge_array(lam: Any) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def _show(lam: Any) -> str:
+    try:
+        shown = repr(lam)
+    except ValueError:  # Python 3.11 and newer write no int of more than 4300 digits
+        return "a huge number"
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
 def _invalid(lam: Any, advice: str) -> InvalidLambdaError:
-    shown = repr(lam)
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
     return InvalidLambdaError(
-        f"λ must be a real, finite number >= 0; got {shown} ({type(lam).__name__}). {advice}"
+        f"λ must be a real, finite number >= 0; got {_show(lam)} ({type(lam).__name__}). {advice}"
     )

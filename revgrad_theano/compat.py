@@ -247,7 +247,7 @@ def _after_configuration(module: Any) -> None:
 
 
 def _after_numpy_config(module: Any) -> None:
-    # NumPy 1.22 to 1.25 do not say it when they are built with 64-bit integers, as their wheels are.
+    # NumPy 1.22 and newer are silent where their BLAS has 64-bit integers, as that of wheels has.
     if not hasattr(module, "blas_opt_info"):
         vars(module).update(_numpy_distutils_config())
 
@@ -386,7 +386,8 @@ class _Patches(importlib.abc.MetaPathFinder):
         if name not in _AFTER:
             return None
         finders = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(name, path, target) for finder in finders)
+        # Up to Python 3.11 there are finders that have find_module only.
+        specs = (f.find_spec(name, path, target) for f in finders if hasattr(f, "find_spec"))
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
@@ -429,6 +430,11 @@ def apply() -> None:
     sys.meta_path.append(_StandIns())
 
 
+_USAGE = """\
+usage: python -m revgrad_theano.compat script.py [args ...]
+       python -m revgrad_theano.compat -m module [args ...]"""
+
+
 def main(arguments: Optional[List[str]] = None) -> None:
     """Run a program as ``python`` would, with the patches in place.
 
@@ -445,11 +451,11 @@ def main(arguments: Optional[List[str]] = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     is_module = arguments[:1] == ["-m"]
     sys.argv = arguments[is_module:]
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(_USAGE)
+        return
     if not sys.argv or sys.argv[0].startswith("-"):
-        sys.exit(
-            "usage: python -m revgrad_theano.compat script.py [args ...]\n"
-            "       python -m revgrad_theano.compat -m module [args ...]"
-        )
+        sys.exit(_USAGE)
     if is_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return
