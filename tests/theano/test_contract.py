@@ -179,7 +179,7 @@ class AnyShape(ReverseGradient):
 class LamAliased(ReverseGradient):
     def make_node(self, x, lam):
         if type(lam) is np.ndarray and lam.dtype == x.dtype:
-            return Apply(self, [x, T.constant(lam)], [x.type()])
+            return Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
         return super().make_node(x, lam)
 
 
