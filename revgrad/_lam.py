@@ -105,7 +105,7 @@ def _judge_real(lam: Any) -> float:
     except OverflowError:  # an int too large for a float
         value = math.inf
     if value < 0:
-        text = repr(lam)
+        text = _cut_repr(lam)
         raise _invalid(
             lam, f"The backward factor is -λ already: pass {text.lstrip('-')}, not {text}."
         )
@@ -144,10 +144,15 @@ def shown(value: Any) -> str:
     str
         For instance ``"-1 (int)"``.
     """
-    text = repr(value)
-    if len(text) > 60:
-        text = text[:57] + "..."
-    return f"{text} ({type(value).__name__})"
+    return f"{_cut_repr(value)} ({type(value).__name__})"
+
+
+def _cut_repr(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python 3.11 and newer write no int of more than 4300 digits
+        return "a huge number"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _invalid(lam: Any, advice: str) -> InvalidLambdaError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, List, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Mapping, Tuple
 
 import pluggy
 
@@ -45,7 +45,11 @@ class PluginFailure:
     @property
     def reason(self) -> str:
         """The kind and the words of the error, in one line."""
-        return " ".join(f"{type(self.error).__name__}: {self.error}".split())
+        try:
+            words = f"{type(self.error).__name__}: {self.error}"
+        except Exception:  # an error whose own __str__ fails
+            words = type(self.error).__name__
+        return " ".join(words.split())
 
     def __str__(self) -> str:
         return (
@@ -63,9 +67,9 @@ class Offer:
     plugin: str
     distribution: str
 
-    def refused(self, problem: str) -> PluginFailure:
+    def refused(self, error: Exception) -> PluginFailure:
         """Return the failure that says why this record is not taken."""
-        return PluginFailure(self.plugin, self.distribution, "offer", ValueError(problem))
+        return PluginFailure(self.plugin, self.distribution, "offer", error)
 
 
 def discover() -> Tuple[List[Offer], List[PluginFailure]]:
@@ -86,18 +90,19 @@ def discover() -> Tuple[List[Offer], List[PluginFailure]]:
         manager.set_blocked(name)
     offers: List[Offer] = []
     failures: List[PluginFailure] = []
-    for entry_point, distribution in _entry_points():
-        name = entry_point.name
+    for name, distribution, load in _entry_points():
         if manager.is_blocked(name):
             continue
         stage = "import"
         try:
-            plugin = entry_point.load()
+            plugin = load()
             stage = "registration"
             _register(manager, plugin, name)
             stage = "hook"
             records = _call(manager, plugin)
-        except (Exception, SystemExit) as error:  # a plugin that exits at import is broken too
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin that exits, or skips as a test does, is broken
             failures.append(PluginFailure(name, distribution, stage, error))
         else:
             offers.extend(Offer(spec, name, distribution) for spec in records)
@@ -116,20 +121,37 @@ def disabled() -> Tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def _entry_points() -> Iterator[Tuple[Any, str]]:
+def _entry_points() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
+    """Yield the name of each plugin, its distribution, and the function that imports it."""
     seen = set()
     for distribution in importlib.metadata.distributions():
         # Looking for the group in the text first leaves the metadata of all the other packages
         # unparsed: it is faster, and a malformed file of one of them is not our concern.
-        if f"[{hookspecs.PROJECT}]" not in (distribution.read_text("entry_points.txt") or ""):
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except UnicodeDecodeError:
+            continue
+        if f"[{hookspecs.PROJECT}]" not in text:
             continue
         name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-        for entry_point in distribution.entry_points:
+        try:
+            entry_points = list(distribution.entry_points)
+        except Exception as error:  # what a malformed file raises differs from Python to Python
+            yield name, f"{name} {version}", _raising(error)
+            continue
+        for entry_point in entry_points:
             # The first on the path wins, as it does for an import: an installed copy and a source
             # tree in the working directory announce the same plugin twice.
             if entry_point.group == hookspecs.PROJECT and (name, entry_point.name) not in seen:
                 seen.add((name, entry_point.name))
-                yield entry_point, f"{name} {version}"
+                yield entry_point.name, f"{name} {version}", entry_point.load
+
+
+def _raising(error: Exception) -> Callable[[], Any]:
+    def load() -> Any:
+        raise ValueError(f"its entry_points.txt does not parse: {error!r}") from error
+
+    return load
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
@@ -151,8 +173,15 @@ def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
 
 def _call(manager: pluggy.PluginManager, plugin: Any) -> List[BackendSpec]:
     others = [each for each in manager.get_plugins() if each is not plugin]
-    results: Iterable[Any] = manager.subset_hook_caller(_HOOK, others)()
+    results: List[Any] = manager.subset_hook_caller(_HOOK, others)()
     records: List[BackendSpec] = []
     for result in results:
-        records.extend([result] if isinstance(result, BackendSpec) else result)
+        if isinstance(result, BackendSpec):
+            result = [result]
+        if isinstance(result, (str, bytes, Mapping)) or not isinstance(result, Iterable):
+            kind = type(result).__name__
+            raise TypeError(f"{_HOOK} must return records; got {result!r} ({kind})")
+        records.extend(result)
+    if not results:  # pluggy drops None
+        raise TypeError(f"{_HOOK} returned None; return its records")
     return records

@@ -60,9 +60,13 @@ class Registry:
                 offers, failures = _plugins.discover()
                 specs = dict(self._specs)
                 for offer in offers:
-                    problem = _problem(offer.spec, specs)
+                    try:
+                        problem = _problem(offer.spec, specs)
+                    except Exception as error:  # a record with a repr that fails, say
+                        failures.append(offer.refused(error))
+                        continue
                     if problem:
-                        failures.append(offer.refused(problem))
+                        failures.append(offer.refused(ValueError(problem)))
                     else:
                         specs[offer.spec.name] = offer.spec
                 self.failures = failures
@@ -71,7 +75,7 @@ class Registry:
             finally:
                 self._discovering = False
         for failure in failures:
-            warnings.warn(str(failure), PluginWarning, stacklevel=2)
+            warnings.warn(str(failure), PluginWarning, stacklevel=_level_of_the_caller())
 
     def register(self, spec: BackendSpec) -> None:
         """Add a backend; see `revgrad.register`."""
@@ -87,7 +91,7 @@ class Registry:
         """Remove a backend; see `revgrad.unregister`."""
         with self._lock:
             specs = dict(self.specs())
-            if name not in specs:
+            if not isinstance(name, str) or name not in specs:
                 raise self._unknown(name)
             spec = specs.pop(name)
             self._backends.pop(name, None)
@@ -96,13 +100,14 @@ class Registry:
 
     def _replace(self, specs: Dict[str, BackendSpec]) -> None:
         # New objects instead of changed ones: a thread that reads the old ones meanwhile is not
-        # disturbed, and what it still caches goes with them.
+        # disturbed, and what it still caches goes with them. The records come first, and are read
+        # last: what is cached under the new ones was chosen from them.
         self._specs = specs
         self.by_type = weakref.WeakKeyDictionary()
 
     def get_backend(self, name: str) -> Backend:
         """Return the backend of that name, loading it at the first call."""
-        spec = self.specs().get(name)
+        spec = self.specs().get(name) if isinstance(name, str) else None
         if spec is None:
             raise self._unknown(name)
         try:
@@ -117,7 +122,7 @@ class Registry:
             backend = resolve_reference(spec.factory)()
             if not isinstance(backend, Backend):
                 raise TypeError(f"it returned a {type(backend).__name__}, not a revgrad.Backend")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             needs = f" It requires {spec.requires}." if spec.requires else ""
             raise BackendUnavailableError(
                 f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
@@ -131,35 +136,35 @@ class Registry:
 
     def find(self, kind: type) -> Backend:
         """Choose the backend for a type and remember it."""
-        specs = self.specs()
+        self.specs()  # discovers
         cache = self.by_type
-        backend = cache[kind] = self.get_backend(self._choose(kind, specs).name)
+        backend = cache[kind] = self.get_backend(self._choose(kind, self._specs).name)
         return backend
 
     def _choose(self, kind: type, specs: Mapping[str, BackendSpec]) -> BackendSpec:
         ancestors = kind.__mro__
-        best = None
+        matches = []
         for spec in specs.values():
             for claim in spec.claims:
                 cls = loaded_class(claim)
                 if cls in ancestors:
-                    distance = ancestors.index(cls)
-                    if best is None or distance < best[0]:
-                        best = (distance, claim, spec)
-        if best is None:
+                    matches.append((ancestors.index(cls), claim, spec))
+        if not matches:
             raise self._unsupported(kind, specs)
-        _, claim, spec = best
+        nearest, claim, spec = min(matches, key=lambda match: match[0])
+        equals = [other for distance, _, other in matches if distance == nearest]
         rivals = [
             other
             for other in specs.values()
-            if other is not spec and _root(claim) in {_root(each) for each in other.claims}
+            if other is not spec
+            and (other in equals or _root(claim) in {_root(each) for each in other.claims})
         ]
         if rivals:
             names = " and ".join(repr(each.name) for each in [spec, *rivals])
             raise AmbiguousBackendError(
-                f"The backends {names} all claim classes of the package {_root(claim)!r}, so none "
-                f"is chosen for a {_name(kind)}. Name one, reverse(x, lam, "
-                f"backend={spec.name!r}), or leave the others out: "
+                f"The backends {names} all claim the same class, or classes of the package "
+                f"{_root(claim)!r}, so none is chosen for a {_name(kind)}. Name one, "
+                f"reverse(x, lam, backend={spec.name!r}), or leave the others out: "
                 f"revgrad.unregister({rivals[0].name!r}), or REVGRAD_DISABLE with the names of "
                 "their plugins."
             )
@@ -176,17 +181,21 @@ class Registry:
     def _unknown(self, name: object) -> BackendUnavailableError:
         return BackendUnavailableError(
             f"There is no backend named {name!r}. Known backends: {', '.join(self._specs)}."
-            f"{self._broken()} Install the plugin that offers it, or see that REVGRAD_DISABLE does "
-            "not leave it out."
+            f"{self._broken()} Install the plugin that offers it."
         )
 
     def _broken(self) -> str:
-        if not self.failures:
-            return ""
-        return " Left out: " + "; ".join(
-            f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
-            for each in self.failures
-        ) + "."
+        from revgrad import _plugins
+
+        words = ""
+        if _plugins.disabled():
+            words += f" REVGRAD_DISABLE leaves out: {', '.join(_plugins.disabled())}."
+        if self.failures:
+            words += " Left out: " + "; ".join(
+                f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
+                for each in self.failures
+            ) + "."
+        return words
 
 
 class Backends(Mapping[str, BackendSpec]):
@@ -221,9 +230,14 @@ def loaded_class(claim: str) -> Any:
     ``sys.modules`` matches nothing: no import is ever needed to choose.
     """
     module, _, qualname = claim.partition(":")
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
+    name, *inner = qualname.split(".")
+    try:
+        # Not getattr: a module's own __getattr__ may import what was never asked for.
+        found: Any = vars(sys.modules[module])[name]
+        for part in inner:
+            found = getattr(found, part)
+    except Exception:
+        return None
     return found
 
 
@@ -250,6 +264,14 @@ def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
 
 def _root(reference: str) -> str:
     return reference.partition(":")[0].partition(".")[0]
+
+
+def _level_of_the_caller() -> int:
+    """Return the ``stacklevel`` that makes a warning point at the first line outside revgrad."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _root(frame.f_globals.get("__name__", "")) == "revgrad":
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _name(kind: Type[Any]) -> str:

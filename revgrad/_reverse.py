@@ -65,8 +65,9 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     if not (kind is float and 0.0 <= lam < math.inf or kind is LambdaVariable):
         lam = judge_lambda(lam)
     if backend is None:
-        kind = type(x)
-        chosen = registry.by_type.get(kind) or registry.find(kind)
+        chosen = registry.by_type.get(type(x))
+        if chosen is None:
+            chosen = registry.find(type(x))
     else:
         chosen = registry.get_backend(backend)
     return chosen.reverse(x, lam)

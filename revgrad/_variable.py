@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import weakref
-from typing import TYPE_CHECKING, Any, MutableMapping, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Tuple, Type
 
 from revgrad._lam import judge_number
 
@@ -53,8 +52,9 @@ The backward factor is -λ already: pass 1, not -1.
     def __init__(self, value: float = 0.0) -> None:
         self._value = judge_number(value)
         self._lock = threading.Lock()
-        # Keyed weakly, so that a backend which was unregistered does not live on here.
-        self._cells: MutableMapping[Backend, Any] = weakref.WeakKeyDictionary()
+        # By the backend's class, and for good: a program that was compiled with a cell reads it,
+        # also after its backend was unregistered, or registered again as another instance.
+        self._cells: Dict[Type[Backend], Tuple[Backend, Any]] = {}
 
     @property
     def value(self) -> float:
@@ -65,7 +65,7 @@ The backward factor is -λ already: pass 1, not -1.
     def value(self, value: float) -> None:
         judged = judge_number(value)
         with self._lock:
-            for backend, cell in self._cells.items():
+            for backend, cell in self._cells.values():
                 backend.set_cell(cell, judged)
             self._value = judged
 
@@ -80,18 +80,23 @@ The backward factor is -λ already: pass 1, not -1.
         Returns
         -------
         object
-            The same cell for the same backend, for as long as this variable lives.
+            The same cell for every instance of a class of backends, for as long as this variable
+            lives.
 
         Raises
         ------
         InvalidLambdaError
             If the backend's framework has no such cell.
         """
+        kind = type(backend)
+        try:
+            return self._cells[kind][1]
+        except KeyError:
+            pass
         with self._lock:
-            try:
-                return self._cells[backend]
-            except KeyError:
-                return self._cells.setdefault(backend, backend.new_cell(self._value))
+            if kind not in self._cells:
+                self._cells[kind] = backend, backend.new_cell(self._value)
+            return self._cells[kind][1]
 
     def __repr__(self) -> str:
         return f"LambdaVariable({self._value!r})"

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, FrozenSet, Optional, Sequence, Tuple
 
+import numpy as np
+
 from revgrad._lam import judge_lambda
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
@@ -14,6 +16,7 @@ __all__ = [
     "CONTRACT",
     "Backend",
     "BackendSpec",
+    "cast_lambda",
     "check_lambda_shape",
     "judge_lambda",
     "no_gradient_error",
@@ -282,6 +285,46 @@ one λ per sample is lam.reshape(-1, 1).
         "enlarging it. Give it the shape of x with length 1 wherever it does not vary: one λ per "
         f"sample is lam.reshape({per_sample})."
     )
+
+
+def cast_lambda(lam: Any, dtype: Any) -> Any:
+    """Cast a number or an array given as λ to the dtype of `x` (C3).
+
+    Parameters
+    ----------
+    lam : float or numpy.ndarray
+        λ as `judge_lambda` returns it.
+    dtype : numpy.dtype
+        A real floating dtype.
+
+    Returns
+    -------
+    numpy.ndarray
+        A new array of the shape of `lam`.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If an element is too large for the dtype.
+
+    Examples
+    --------
+    >>> cast_lambda(0.5, "float32")
+    array(0.5, dtype=float32)
+    >>> cast_lambda(1e5, "float16")
+    Traceback (most recent call last):
+      ...
+    revgrad.exceptions.InvalidLambdaError: λ = 100000.0 is too large for x of dtype float16: it \
+would become infinite.
+    """
+    with np.errstate(over="ignore"):
+        cast = np.array(lam).astype(dtype)
+    if not np.isfinite(cast).all():
+        raise InvalidLambdaError(
+            f"λ = {np.max(lam)} is too large for x of dtype {np.dtype(dtype)}: it would become "
+            "infinite."
+        )
+    return cast
 
 
 def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:

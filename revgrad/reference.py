@@ -23,10 +23,12 @@ from revgrad._lam import judge_lambda
 from revgrad._variable import LambdaVariable
 from revgrad.backend import (
     Backend,
+    cast_lambda,
     check_lambda_shape,
     no_gradient_error,
     unknown_lambda_error,
 )
+from revgrad.exceptions import UnsupportedTypeError
 
 __all__ = ["NumpyBackend", "forward", "pullback"]
 
@@ -49,9 +51,9 @@ def forward(x: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If the dtype of `x` carries no gradient.
+        If `x` is no NumPy value, or its dtype carries no gradient.
     InvalidLambdaError
-        If `lam` is not a λ, or would enlarge `x`.
+        If `lam` is not a λ, is too large for the dtype of `x`, or would enlarge `x`.
 
     Examples
     --------
@@ -81,9 +83,9 @@ def pullback(g: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If the dtype of `g` carries no gradient.
+        If `g` is no NumPy value, or its dtype carries no gradient.
     InvalidLambdaError
-        If `lam` is not a λ, or would enlarge `g`.
+        If `lam` is not a λ, is too large for the dtype of `g`, or would enlarge `g`.
 
     Notes
     -----
@@ -104,6 +106,11 @@ def pullback(g: Any, lam: Any) -> Any:
 
 
 def _as_factor(x: Any, lam: Any) -> Any:
+    if not isinstance(x, (np.ndarray, np.generic)):
+        raise UnsupportedTypeError(
+            f"Expected a NumPy array or scalar; got a {type(x).__name__}. Pass numpy.asarray(x) of "
+            "a number or list, or leave backend= out to have the backend chosen by type."
+        )
     dtype = x.dtype
     # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
     extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
@@ -113,11 +120,9 @@ def _as_factor(x: Any, lam: Any) -> Any:
     if isinstance(lam, LambdaVariable):
         lam = lam.value
     if not isinstance(lam, (float, np.ndarray)):
-        raise unknown_lambda_error(lam, "nothing else, for a NumPy array")
-    factor = np.asarray(lam)
-    check_lambda_shape(factor.shape, x.shape)
-    real = np.zeros(0, dtype).real.dtype
-    return factor.astype(real)
+        raise unknown_lambda_error(lam, "a NumPy scalar")
+    check_lambda_shape(np.shape(lam), x.shape)
+    return cast_lambda(lam, np.zeros(0, dtype).real.dtype)
 
 
 class NumpyBackend(Backend):

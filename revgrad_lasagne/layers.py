@@ -72,7 +72,9 @@ class ReverseGradientLayer(Layer):
 
     def __init__(self, incoming: Any, lam: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
-        self.lam = judge_lambda(lam)
+        lam = judge_lambda(lam)
+        # A copy: the array is the caller's, who may write to it after it was judged.
+        self.lam = lam.copy() if isinstance(lam, np.ndarray) else lam
         if not isinstance(self.lam, (float, np.ndarray, LambdaVariable, Variable)):
             raise unknown_lambda_error(lam, "a Theano tensor")
 

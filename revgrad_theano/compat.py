@@ -134,7 +134,7 @@ def _numpy_distutils() -> Dict[str, Any]:
 
 
 def _numpy_distutils_config() -> Dict[str, Any]:
-    # Gone since NumPy 1.26. Theano tries to link with these libraries, then with -lblas.
+    # Gone since NumPy 1.26, or Python 3.12. Theano tries these libraries, then -lblas.
     return {"blas_opt_info": {"libraries": ["openblas"]}}
 
 
@@ -185,7 +185,7 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         vars(module).update(_STAND_INS[module.__name__]())
 
 
-# --- Theano's own modules: changed right after they are executed ----------------------------------
+# --- modules that are there: changed right after they are executed --------------------------------
 
 
 def _cxxflags() -> List[str]:
@@ -244,6 +244,12 @@ def _after_configuration(module: Any) -> None:
         return found
 
     module.try_blas_flag = try_also_scipy
+
+
+def _after_numpy_config(module: Any) -> None:
+    # NumPy 1.22 and newer are silent where their BLAS has 64-bit integers, as that of wheels has.
+    if not hasattr(module, "blas_opt_info"):
+        vars(module).update(_numpy_distutils_config())
 
 
 def _after_theano(module: Any) -> None:
@@ -351,6 +357,7 @@ def _after_pool(module: Any) -> None:
 
 
 _AFTER: Dict[str, Callable[[Any], None]] = {
+    "numpy.distutils.__config__": _after_numpy_config,
     "theano": _after_theano,
     "theano.sandbox.rng_mrg": _after_rng_mrg,
     "theano.misc.safe_asarray": _after_safe_asarray,
@@ -368,7 +375,7 @@ _AFTER: Dict[str, Callable[[Any], None]] = {
 _SCAN_EXTENSIONS = ("theano.scan_module.scan_perform_ext", "theano.scan.scan_perform_ext")
 
 
-class _Theano(importlib.abc.MetaPathFinder):
+class _Patches(importlib.abc.MetaPathFinder):
     """Stands first in ``sys.meta_path``, and lets a patch follow the module that it is for."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
@@ -379,7 +386,8 @@ class _Theano(importlib.abc.MetaPathFinder):
         if name not in _AFTER:
             return None
         finders = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(name, path, target) for finder in finders)
+        # Up to Python 3.11 there are finders that have find_module only.
+        specs = (f.find_spec(name, path, target) for f in finders if hasattr(f, "find_spec"))
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
@@ -416,8 +424,15 @@ def apply() -> None:
     if any(type(finder).__module__ == __name__ for finder in sys.meta_path):
         return
     _restore_numpy_names()
-    sys.meta_path.insert(0, _Theano())
+    if "numpy.distutils.__config__" in sys.modules:
+        _after_numpy_config(sys.modules["numpy.distutils.__config__"])
+    sys.meta_path.insert(0, _Patches())
     sys.meta_path.append(_StandIns())
+
+
+_USAGE = """\
+usage: python -m revgrad_theano.compat script.py [args ...]
+       python -m revgrad_theano.compat -m module [args ...]"""
 
 
 def main(arguments: Optional[List[str]] = None) -> None:
@@ -436,11 +451,11 @@ def main(arguments: Optional[List[str]] = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     is_module = arguments[:1] == ["-m"]
     sys.argv = arguments[is_module:]
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(_USAGE)
+        return
     if not sys.argv or sys.argv[0].startswith("-"):
-        sys.exit(
-            "usage: python -m revgrad_theano.compat script.py [args ...]\n"
-            "       python -m revgrad_theano.compat -m module [args ...]"
-        )
+        sys.exit(_USAGE)
     if is_module:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         return

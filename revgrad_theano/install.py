@@ -67,7 +67,12 @@ def main(arguments: Optional[List[str]] = None) -> None:
             f"{sys.executable} -m ensurepip first, then this command again."
         )
     wanted = [THEANO, LASAGNE] if options.lasagne else [THEANO]
-    if sys.version_info < (3, 12) or _is_installed("Theano"):
+    if _is_installed("Theano-PyMC"):  # the same import name: the one would overwrite the other
+        print("Theano-PyMC is installed, and serves as Theano.")
+        wanted = wanted[1:]
+    if not wanted:
+        return
+    if sys.version_info < (3, 12) or _is_installed("Theano") or THEANO not in wanted:
         _pip("install", *wanted)
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ import numpy as np
 
 import revgrad
 from revgrad.backend import (
+    cast_lambda,
     check_lambda_shape,
     judge_lambda,
     no_gradient_error,
@@ -97,7 +98,13 @@ class ReverseGradient(Op):
             If `lam` is not a λ, or could enlarge `x`.
         """
         if not isinstance(x, Variable):
-            x = T.as_tensor_variable(x)
+            try:
+                x = T.as_tensor_variable(x)
+            except Exception as error:
+                raise revgrad.UnsupportedTypeError(
+                    f"Theano makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
+                    f"{error}). Pass a Theano variable, or an array."
+                ) from error
         if not (_is_dense(x) or _is_sparse(x)):
             raise revgrad.UnsupportedTypeError(
                 f"reverse() got a Theano variable of type {x.type}, which is neither a tensor nor "
@@ -177,9 +184,12 @@ def as_lambda(lam: Any, x: Any) -> Any:
     lam = judge_lambda(lam)
     dtype = x.dtype
     if isinstance(lam, revgrad.LambdaVariable):
-        lam = lam.cell(revgrad.get_backend("theano"))
+        from revgrad_theano.backend import TheanoBackend  # which imports this module
+
+        lam = lam.cell(TheanoBackend())
     elif isinstance(lam, (float, np.ndarray)):
-        lam = T.constant(lam, dtype=dtype)
+        check_lambda_shape(np.shape(lam), _static_shape(x))
+        lam = T.constant(cast_lambda(lam, dtype))
     if not isinstance(lam, Variable) or not isinstance(lam.type, T.TensorType):
         raise unknown_lambda_error(lam, "a Theano tensor")
     if not lam.dtype.startswith(("float", "int", "uint")):
@@ -206,7 +216,8 @@ def _is_sparse(x: Any) -> bool:
 
 
 def _static_shape(variable: Any) -> Any:
-    return [1 if fixed else None for fixed in variable.type.broadcastable]
+    pattern = getattr(variable.type, "broadcastable", (False, False))  # a sparse type has none
+    return [1 if fixed else None for fixed in pattern]
 
 
 @local_optimizer([ReverseGradient])
@@ -225,4 +236,5 @@ optdb.register(
     0.01,
     "fast_run",
     "fast_compile",
+    "stable",
 )

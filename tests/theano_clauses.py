@@ -4,6 +4,7 @@ Each takes ``reverse(x, lam) -> y`` and raises `AssertionError` where the clause
 the tests can hand in reversals that are wrong on purpose and see that each check can fail.
 """
 
+import contextlib
 import copy
 import pickle
 import threading
@@ -12,6 +13,7 @@ from collections import Counter
 import numpy as np
 import theano
 import theano.tensor as T
+from theano.compile.function_module import FunctionMaker
 
 import revgrad
 from revgrad import reference
@@ -44,6 +46,22 @@ def program(fn, ndim, dtype, mode=PY):
 
 def compiled(inputs, outputs):
     return theano.function(inputs, outputs, mode=PY, on_unused_input="ignore")
+
+
+@contextlib.contextmanager
+def compilations():
+    """Collect what Theano compiles meanwhile."""
+    made, true = [], FunctionMaker.__init__
+
+    def noted(self, *args, **kwargs):
+        made.append(self)
+        true(self, *args, **kwargs)
+
+    FunctionMaker.__init__ = noted
+    try:
+        yield made
+    finally:
+        FunctionMaker.__init__ = true
 
 
 def error_of(kind, call):
@@ -161,11 +179,13 @@ def c8(reverse):
 def c9(reverse):
     """A changed LambdaVariable shows in the next run of a compiled program: one compilation."""
     lam = revgrad.LambdaVariable(0.0)
-    run = program(lambda x: reverse(x, lam), 1, "float32")
     g = np.array([1.0, -3.0], "float32")
-    for value in np.linspace(0, 2, 20):
-        lam.value = value
-        equal_bits(run(g, g)[1], reference.pullback(g, value))
+    with compilations() as made:
+        run = program(lambda x: reverse(x, lam), 1, "float32")
+        for value in np.linspace(0, 2, 20):
+            lam.value = value
+            equal_bits(run(g, g)[1], reference.pullback(g, value))
+    assert len(made) == 1, f"{len(made)} compilations"
 
 
 def c11(reverse):
@@ -271,6 +291,12 @@ def c16(reverse):
     for lam in (per_sample, theano.shared(per_sample, broadcastable=(False, True))):
         gradient = program(lambda x: reverse(x, lam), 2, "float32")(g, g)[1]
         equal_bits(gradient, reference.pullback(g, per_sample))
+    for lam in (1e300, np.array([1e300])):
+        error_of(revgrad.InvalidLambdaError, lambda: reverse(T.fvector("x"), lam))
+    array, x = np.array([2.0, 3.0]), T.dvector("x")
+    gradient = theano.grad(reverse(x, array).sum(), x)
+    array[:] = -100  # it was judged before, and is the caller's
+    equal_bits(compiled([x], gradient)(np.zeros(2)), np.array([-2.0, -3.0]))
     row, column = T.row("x", "float32"), T.col("lam", "float32")
     error_of(revgrad.InvalidLambdaError, lambda: reverse(row, column))
 
@@ -291,14 +317,15 @@ def c20(reverse):
         x = T.dscalar("x")
         y = reverse(x, number)
         barrier.wait()  # all have reversed before any differentiates
-        found[number] = compiled([x], theano.grad(y, x))
+        found[number] = x, theano.grad(y, x)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    values = [float(gradient(1.0)) for gradient in found]
+    # Compiled one after the other: Theano's compiler shares constants between threads, and fails.
+    values = [float(compiled([x], gradient)(1.0)) for x, gradient in found]
     assert values == [-float(i) for i in range(count)], values
 
 

@@ -68,6 +68,12 @@ def test_anything_else_is_refused_with_advice(lam, words):
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize("sign", [1, -1], ids="{:+}".format)
+def test_an_int_that_python_does_not_write_is_refused_like_another(sign):
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"\(int\)\. (Look|The backward)"):
+        revgrad.reverse(X, sign * 10**5000)
+
+
 @pytest.mark.parametrize(
     "shape, lam_shape, fits",
     [

@@ -67,7 +67,60 @@ BROKEN = {
         def revgrad_backends():
             return 3
         """,
-        "TypeError: 'int' object is not iterable",
+        "TypeError: revgrad_backends must return records; got 3 (int)",
+    ),
+    "text": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return "theano"
+        """,
+        "TypeError: revgrad_backends must return records; got 'theano' (str)",
+    ),
+    "nothing": (
+        """
+        import revgrad
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            [revgrad.BackendSpec("forgotten", ("a:B",), "a:C")]
+        """,
+        "TypeError: revgrad_backends returned None; return its records",
+    ),
+    "skip": (
+        """
+        class Skipped(BaseException):
+            pass
+
+        raise Skipped("no device")
+        """,
+        "Skipped: no device",
+    ),
+    "speechless": (
+        """
+        class Speechless(Exception):
+            def __str__(self):
+                raise RuntimeError("no words")
+
+        raise Speechless()
+        """,
+        "Speechless. The other backends work on.",
+    ),
+    "shy record": (
+        """
+        import revgrad
+
+        class Shy:
+            def __repr__(self):
+                raise RuntimeError("no repr")
+
+        @revgrad.hookimpl
+        def revgrad_backends():
+            return [Shy()]
+        """,
+        "RuntimeError: no repr",
     ),
     "record": (
         """
@@ -110,6 +163,11 @@ STAGE = {
     "no hook": "registration",
     "hook": "hook",
     "result": "hook",
+    "text": "hook",
+    "nothing": "hook",
+    "skip": "import",
+    "speechless": "import",
+    "shy record": "offer",
     "record": "offer",
     "not a record": "offer",
     "name": "offer",
@@ -235,6 +293,25 @@ def test_disabled_plugins_are_not_imported(install, run):
     assert set(printed.splitlines()[1].split()) & {"good", "theano"} == {"good"}
 
 
+def test_an_error_says_what_is_disabled(run):
+    code = """
+    import revgrad
+    for call in (lambda: revgrad.reverse(object(), 1), lambda: revgrad.get_backend("theano")):
+        try:
+            call()
+        except revgrad.RevgradError as error:
+            print(error)
+    """
+    printed = run(code, REVGRAD_DISABLE="theano")
+    assert printed.count("REVGRAD_DISABLE leaves out: theano.") == 2
+
+
+def test_the_warning_points_at_the_line_of_the_user(install, run, tmp_path):
+    install("broken-plugin", BROKEN["hook"][0])
+    (tmp_path / "site" / "users.py").write_text("import revgrad\nlist(revgrad.backends)\n")
+    assert "users.py:2: PluginWarning" in run("import users")
+
+
 def test_a_distribution_seen_twice_counts_once(install, run):
     install("good-plugin", GOOD, "one")
     install("good-plugin", GOOD, "two")
@@ -245,10 +322,22 @@ def test_malformed_metadata_of_another_package_is_not_our_concern(install, run, 
     install("good-plugin", GOOD)
     install("other", "")
     # A duplicate option and a line without a value: neither parses.
-    text = "[console_scripts]\na = b\na = b\nnonsense\n"
-    (tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt").write_text(text)
-    printed = run(USE)
-    assert "reversed by good" in printed and "PluginWarning" not in printed
+    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
+    for text in (b"[console_scripts]\na = b\na = b\nnonsense\n", b"[console_scripts]\n\xff = b\n"):
+        path.write_bytes(text)
+        printed = run(USE)
+        assert "reversed by good" in printed and "PluginWarning" not in printed
+
+
+def test_malformed_metadata_of_a_plugin_is_a_failure_of_that_plugin(install, run, tmp_path):
+    install("good-plugin", GOOD)
+    install("other", "")
+    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
+    path.write_text("[console_scripts]\na = b\na = b\nnonsense\n[revgrad]\nother = other\n")
+    printed = run(USE + "\nprint(revgrad.reverse(numpy.ones(1), 1.0))")
+    assert "reversed by good" in printed and "[1.]" in printed
+    assert "revgrad plugin 'other' of other 1.5 was left out at stage 'import'" in printed
+    assert "its entry_points.txt does not parse" in printed
 
 
 def test_a_plugin_may_look_at_revgrad_while_it_loads(install, run):

@@ -63,6 +63,23 @@ def test_a_dtype_without_gradient_is_refused(x):
     )
 
 
+@pytest.mark.parametrize("x", [[1.0], 2.0, None])
+def test_what_is_no_numpy_value_is_refused(x):
+    for call in (
+        lambda: reference.pullback(x, 1.0),
+        lambda: revgrad.reverse(x, 1.0, backend="numpy"),
+    ):
+        with pytest.raises(revgrad.UnsupportedTypeError, match="Expected a NumPy array or scalar"):
+            call()
+
+
+def test_a_lam_that_would_become_infinite_is_refused():
+    with pytest.raises(revgrad.InvalidLambdaError, match="too large for x of dtype float16"):
+        reference.pullback(np.ones(2, "float16"), 1e5)
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"λ = 1e\+300 is too large for x of"):
+        reference.pullback(np.ones(2, "complex64"), np.array([1.0, 1e300]))
+
+
 def test_bfloat16_of_ml_dtypes():
     ml_dtypes = pytest.importorskip("ml_dtypes", reason="needs Python 3.9")
     g = np.array([2.0], dtype=ml_dtypes.bfloat16)

@@ -99,6 +99,65 @@ def test_two_backends_of_one_package_are_an_error_naming_both(library, register)
     assert revgrad.reverse(library.Child(), 1.0)[0] == "Other"
 
 
+def test_two_packages_that_claim_one_class_are_an_error_whatever_the_order(library, register):
+    again = types.ModuleType("again")
+    again.Base = library.Base
+    sys.modules["again"] = again
+    try:
+        for order in (("one", "two"), ("two", "one")):
+            for name in order:
+                claim = {"one": "examplelib.core:Base", "two": "again:Base"}[name]
+                revgrad.register(revgrad.BackendSpec(name, (claim,), f"{HERE}:Recorder"))
+            with pytest.raises(revgrad.AmbiguousBackendError, match="claim the same class"):
+                revgrad.reverse(library.Base(), 1.0)
+            for name in order:
+                revgrad.unregister(name)
+    finally:
+        del sys.modules["again"]
+
+
+def test_a_claim_runs_no_code_of_its_module(library, register):
+    def fails(name):
+        raise ImportError(f"lazy {name}")
+
+    sys.modules["otherlib"].__getattr__ = fails
+    register("lazy", "otherlib:Tensor")
+    with pytest.raises(revgrad.UnsupportedTypeError):
+        revgrad.reverse(library.Base(), 1.0)
+
+
+def test_a_registration_in_the_middle_of_a_first_call_is_not_forgotten(library, register):
+    from revgrad._registry import registry
+
+    register("far", "examplelib.core:Base", factory=f"{HERE}:Other")
+    choose = registry._choose
+
+    def choose_and_register(kind, specs):
+        chosen = choose(kind, specs)
+        del registry._choose
+        register("near", "otherlib:Mixed")
+        return chosen
+
+    registry._choose = choose_and_register
+    mixed = sys.modules["otherlib"].Mixed()
+    assert revgrad.reverse(mixed, 1.0)[0] == "Other"  # chosen before
+    assert revgrad.reverse(mixed, 1.0)[0] == "Recorder"
+
+
+class Falsy(Recorder):
+    def __len__(self):
+        return 0
+
+
+def test_a_backend_with_a_length_is_remembered_too(library, register, monkeypatch):
+    from revgrad._registry import registry
+
+    register("falsy", "examplelib.core:Base", factory=f"{HERE}:Falsy")
+    assert revgrad.reverse(library.Base(), 1.0)[0] == "Falsy"
+    monkeypatch.setattr(registry, "find", None)
+    assert revgrad.reverse(library.Base(), 1.0)[0] == "Falsy"
+
+
 def test_a_claim_on_a_module_that_is_not_loaded_matches_nothing(register):
     register("absent", "module_that_does_not_exist:Tensor")
     with pytest.raises(revgrad.UnsupportedTypeError):
@@ -158,6 +217,8 @@ def test_a_wrong_factory_is_named(register, factory, words):
 
 def test_an_unknown_name_is_told_the_known_ones():
     for call in (revgrad.get_backend, revgrad.unregister):
+        with pytest.raises(revgrad.BackendUnavailableError, match=r"no backend named \['numpy'\]"):
+            call(["numpy"])
         with pytest.raises(revgrad.BackendUnavailableError) as caught:
             call("thaeno")
         assert "There is no backend named 'thaeno'. Known backends: numpy, " in str(caught.value)

@@ -197,6 +197,18 @@ def test_a_bad_lam_is_refused_when_the_layer_is_made(make, lam, words):
     assert words in str(caught.value)
 
 
+def test_the_array_of_the_caller_is_copied():
+    lam = np.ones(3)
+    layer = ReverseGradientLayer(InputLayer((None, 3)), lam)
+    lam[:] = -1
+    assert (layer.lam == 1).all()
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(revgrad.UnsupportedTypeError, match="reverses layers; got a ndarray"):
+        revgrad.reverse(np.ones(2), 1.0, backend="lasagne")
+
+
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net, 2))])
 def test_a_copied_network_keeps_the_reversal_and_has_a_lam_of_its_own(twin):
     lam = revgrad.LambdaVariable(0.5)

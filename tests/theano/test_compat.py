@@ -270,6 +270,34 @@ def test_products_use_a_blas():
     )
 
 
+def test_a_numpy_config_that_was_imported_before_serves_too():
+    run(
+        """
+        import warnings; warnings.simplefilter("ignore")
+        try:
+            import numpy.distutils.__config__
+        except ImportError:
+            pass
+        import revgrad_theano.compat, theano
+        from numpy.distutils.__config__ import blas_opt_info
+        """
+    )
+
+
+def test_a_finder_of_an_older_kind_is_passed_over():
+    run(
+        """
+        import sys
+        class Legacy:
+            def find_module(self, name, path=None):
+                return None
+        sys.meta_path.insert(0, Legacy())
+        import warnings; warnings.simplefilter("ignore")  # Python 3.10 to 3.12 say it is old
+        import revgrad_theano.compat, theano
+        """
+    )
+
+
 def test_no_warning_escapes_from_it():
     assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
 
@@ -387,7 +415,8 @@ def test_the_traceback_of_a_script_is_shown(script):
     assert status == 1 and "ValueError: as asked" in printed and "train.py" in printed
 
 
-@pytest.mark.parametrize("arguments", [[], ["-m"], ["--help"]])
+@pytest.mark.parametrize("arguments", [[], ["-m"], ["-x"], ["--help"]])
 def test_without_a_program_it_says_how(arguments):
     status, printed = python("-m", "revgrad_theano.compat", *arguments, check=False)
-    assert status == 1 and "usage: python -m revgrad_theano.compat script.py [args ...]" in printed
+    assert status == (0 if arguments == ["--help"] else 1)
+    assert "usage: python -m revgrad_theano.compat script.py [args ...]" in printed

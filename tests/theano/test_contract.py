@@ -4,6 +4,7 @@ The second half holds reversals that are wrong on purpose, each with the clause 
 catch it. C10 (schedules in the graph) has no code yet; C18 and C19 are at the end.
 """
 
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -170,7 +171,16 @@ class LostByPickle(Wrong):
 
 class AnyShape(ReverseGradient):
     def make_node(self, x, lam):
-        return Apply(self, [x, T.as_tensor_variable(lam)], [x.type()])
+        if not isinstance(lam, theano.Variable):
+            lam = as_lambda(lam, x)
+        return Apply(self, [x, T.cast(lam, x.dtype)], [x.type()])
+
+
+class LamAliased(ReverseGradient):
+    def make_node(self, x, lam):
+        if type(lam) is np.ndarray and lam.dtype == x.dtype:
+            return Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
+        return super().make_node(x, lam)
 
 
 class AnyDtype(ReverseGradient):
@@ -178,9 +188,9 @@ class AnyDtype(ReverseGradient):
         return Apply(self, [x, T.as_tensor_variable(np.float32(lam))], [x.type()])
 
 
-class VectorsOnly(ReverseGradient):
-    def make_node(self, x, lam):
-        return Apply(self, [x, as_lambda(lam, x)], [T.TensorType(x.dtype, [False])()])
+class WrongFor4d(Wrong):
+    def factor(self, x, lam, g):
+        return -lam * g if g.ndim < 4 else -2 * lam * g
 
 
 def grad_scale(x, lam):
@@ -248,7 +258,8 @@ WRONG = [
     ("C14", NotRemoved()),
     ("C14", folklore),
     ("C15", LostByPickle()),
-    ("C16", VectorsOnly()),
+    ("C16", WrongFor4d()),
+    ("C16", LamAliased()),
     ("C16", AnyShape()),
     ("C17", AnyDtype()),
     ("C20", last_lam_of_any_thread),
@@ -263,8 +274,12 @@ def name_of(wrong):
     "clause, wrong", WRONG, ids=[f"{clause}-{name_of(wrong)}" for clause, wrong in WRONG]
 )
 def test_a_wrong_reversal_is_caught(clause, wrong):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError) as caught:
         CLAUSES[clause](wrong)
+    # It is the clause that catches it, and no assertion of Theano's own.
+    assert pathlib.Path(theano.__file__).parent not in pathlib.Path(
+        caught.traceback[-1].path
+    ).parents
 
 
 def test_every_clause_has_a_wrong_reversal():

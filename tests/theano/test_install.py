@@ -20,6 +20,12 @@ def test_what_tox_installed_is_there_and_asking_again_changes_nothing():
     assert "Requirement already satisfied: Theano>=1.0.5" in done.stdout
 
 
+def test_theano_pymc_is_not_overwritten(monkeypatch, capsys):
+    monkeypatch.setattr(install, "_is_installed", lambda name: name == "Theano-PyMC")
+    install.main([])  # nothing is left to be installed
+    assert "Theano-PyMC is installed" in capsys.readouterr().out
+
+
 def test_the_status_of_a_failing_pip_is_passed_on(capfd):
     with pytest.raises(SystemExit) as caught:
         install._pip("install", "--no-index", "no-such-distribution-of-ours")

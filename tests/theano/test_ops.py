@@ -15,6 +15,7 @@ from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 from theano.tensor.nnet import conv2d
+from theano_clauses import compilations
 
 import revgrad
 from revgrad_theano import ReverseGradient, reverse_gradient
@@ -73,12 +74,41 @@ def test_lam_changes_without_compiling_again():
     lam, x = revgrad.LambdaVariable(0.0), T.fvector("x")
     run = theano.function([x], theano.grad((revgrad.reverse(x, lam) ** 2).sum(), x))
     value = np.ones(2, "float32")
-    nodes_before = run.maker.fgraph.toposort()
-    for strength in np.linspace(0, 3, 20):
-        lam.value = strength
-        np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
-    # `run` is one compiled function; that λ is not frozen in it is what the values show.
-    assert run.maker.fgraph.toposort() == nodes_before
+    with compilations() as made:
+        for strength in np.linspace(0, 3, 20):
+            lam.value = strength
+            np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
+    assert not made
+
+
+def test_a_compiled_function_follows_lam_after_its_backend_was_unregistered():
+    lam, x = revgrad.LambdaVariable(1.0), T.fvector("x")
+    run = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x))
+    revgrad.register(revgrad.unregister("theano"))
+    lam.value = 5.0
+    assert run(np.ones(1, "float32")) == [-5.0]
+
+
+def test_the_op_needs_no_registered_backend():
+    spec = revgrad.unregister("theano")
+    try:
+        x = T.fvector("x")
+        gradient = theano.grad(reverse_gradient(x, revgrad.LambdaVariable(2.0)).sum(), x)
+        assert gradient.eval({x: np.ones(1, "float32")}) == [-2.0]
+    finally:
+        revgrad.register(spec)
+
+
+def test_what_is_no_tensor_is_refused():
+    with pytest.raises(revgrad.UnsupportedTypeError, match="Theano makes no tensor of a NoneType"):
+        revgrad.reverse(None, 1.0, backend="theano")
+
+
+def test_no_trace_in_any_mode_that_rewrites():
+    x = T.fvector("x")
+    for optimizer in ("fast_run", "fast_compile", "fast_run_stable", "stabilize"):
+        mode = theano.Mode(linker="py", optimizer=optimizer)
+        assert not nodes(theano.function([x], reverse_gradient(x, 0.5) + 1, mode=mode)), optimizer
 
 
 def test_one_variable_has_one_cell_for_all_reversals():
@@ -122,7 +152,7 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
         (lambda: T.cscalar("z"), "λ must be real; got the Theano variable z of dtype complex64"),
         (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
         (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x"),
-        (lambda: np.ones((2, 2)), "λ of shape (None, None) does not broadcast"),
+        (lambda: np.ones((2, 2)), "λ of shape (2, 2) does not broadcast"),
         (lambda: theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
         (object, "or a Theano tensor; got an object of type builtins.object"),
     ],
