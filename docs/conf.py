@@ -6,7 +6,10 @@ warnings.simplefilter("ignore")  # Theano's own, about the Pythons it does not k
 
 import revgrad_theano.compat  # noqa: E402, F401  before Theano, which autodoc imports
 
-from revgrad import __version__  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from revgrad import __version__, schedules  # noqa: E402
+from revgrad._curves import figure  # noqa: E402
 
 project = "revgrad"
 copyright = "2026, the revgrad developers"
@@ -41,6 +44,24 @@ doctest_global_setup = """
 import numpy as np
 import revgrad
 """
+
+# The figure of reference/schedules.md.
+GENERATED = Path(__file__).parent / "reference" / "generated"
+GENERATED.mkdir(exist_ok=True)
+figure(
+    [
+        schedules.Constant(0.3),
+        schedules.Dann(),
+        schedules.Linear(),
+        schedules.Cosine(),
+        schedules.Exponential(0.01, 1),
+        schedules.Polynomial(power=2),
+        schedules.Piecewise([(0.1, 0), (0.3, 0.6), (0.8, 0.2)]),
+        schedules.Delayed(schedules.Dann(), until=0.4),
+        schedules.Sequence([schedules.Linear(0, 0.8), schedules.Constant(0.8)], [0.6]),
+        0.5 * schedules.Cosine(1, 0),
+    ]
+).savefig(GENERATED / "schedules.png")
 # The examples of docstrings run under pytest, with the names of their own modules.
 doctest_test_doctest_blocks = ""
 trim_doctest_flags = True

@@ -163,7 +163,9 @@ def _on_array(formula: Formula, x: Any, name: str) -> Any:
 def _in_graph(formula: Formula, x: Any, name: str) -> Any:
     kind = type(x)
     try:
-        backend = registry.by_type.get(kind) or registry.find(kind)
+        backend = registry.by_type.get(kind)
+        if backend is None:
+            backend = registry.find(kind)
     except UnsupportedTypeError as error:
         raise _invalid(name, x, "No backend claims its type.") from error
     dtype = str(getattr(x, "dtype", None))
