@@ -60,6 +60,7 @@ figure(
         schedules.Delayed(schedules.Dann(), until=0.4),
         schedules.Sequence([schedules.Linear(0, 0.8), schedules.Constant(0.8)], [0.6]),
         0.5 * schedules.Cosine(1, 0),
+        schedules.InverseDecay(initial=1),
     ]
 ).savefig(GENERATED / "schedules.png")
 # The examples of docstrings run under pytest, with the names of their own modules.

@@ -56,15 +56,21 @@ class DomainAdversarialNetwork:
     domain_decay : float, optional
         The weight of the squared weights of the domain classifier in its loss: it keeps a
         classifier that has run ahead of the features from being too sure.
+    lam : theano scalar, optional
+        The λ of the reversal, in place of a `revgrad.LambdaVariable`.
+    inputs : sequence of theano variables, optional
+        Further arguments of `train`: `lam`, say.
+    updates : sequence of pairs, optional
+        Further updates of `train`: those of a step counter that `lam` depends on, say.
 
     Attributes
     ----------
-    lam : revgrad.LambdaVariable
+    lam : revgrad.LambdaVariable or theano scalar
         The λ of the reversal. Set ``lam.value`` between two steps; nothing is compiled again.
     train : theano function
-        ``train(xs, ys, xt, domain_weight=1.0)`` takes one step on labelled source samples
-        (`xs`, `ys`) and unlabelled target samples (`xt`), and returns the label loss and the
-        domain loss before it.
+        ``train(xs, ys, xt, *inputs, domain_weight=1.0)`` takes one step on labelled source
+        samples (`xs`, `ys`) and unlabelled target samples (`xt`), and returns the label loss and
+        the domain loss before it.
     parameters : list of theano shared variables
         The weights and biases.
     inputs : list of theano variables
@@ -95,8 +101,11 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        lam: Any = None,
+        inputs: Sequence[Any] = (),
+        updates: Sequence[Tuple[Any, Any]] = (),
     ) -> None:
-        self.lam = revgrad.LambdaVariable(1.0)
+        self.lam = revgrad.LambdaVariable(1.0) if lam is None else lam
         xs, ys, xt = T.matrix("xs"), T.ivector("ys"), T.matrix("xt")
         domain_weight = T.scalar("domain_weight")
 
@@ -117,14 +126,14 @@ class DomainAdversarialNetwork:
         self.loss = label_loss + domain_weight * (domain_loss + penalty)
 
         # Adam with a short memory, which suits an adversary.
-        updates = lasagne.updates.adam(
+        steps = lasagne.updates.adam(
             self.loss, self.parameters, learning_rate, beta1=0.5, beta2=0.99
         )
-        self._state = [(v, v.get_value()) for v in updates if v not in self.parameters]
+        self._state = [(v, v.get_value()) for v in steps if v not in self.parameters]
         self.train = theano.function(
-            [xs, ys, xt, theano.In(domain_weight, value=1.0)],
+            [xs, ys, xt, *inputs, theano.In(domain_weight, value=1.0)],
             [label_loss, domain_loss],
-            updates=updates,
+            updates=[*steps.items(), *updates],
         )
         hidden = get_output(self.features, xs)
         self._outputs = theano.function([xs], [hidden, label_logits, source_logit[:, 0]])
@@ -154,6 +163,16 @@ class DomainAdversarialNetwork:
     def predict_domain(self, x: np.ndarray) -> np.ndarray:
         """Return the domain of each row of `x`: 0 for the source, 1 for the target."""
         return (self._outputs(x)[2] > 0).astype("int32")
+
+    def get_state(self) -> List[np.ndarray]:
+        """Return a copy of all that a checkpoint needs: the parameters and Adam's variables."""
+        return self.get_parameters() + [variable.get_value() for variable, _ in self._state]
+
+    def set_state(self, values: Sequence[np.ndarray]) -> None:
+        """Set what `get_state` returned."""
+        self.set_parameters(values)
+        for (variable, _), value in zip(self._state, values[len(self.parameters) :]):
+            variable.set_value(value)
 
     def get_parameters(self) -> List[np.ndarray]:
         """Return a copy of the values of all parameters."""

@@ -1,0 +1,83 @@
+"""Train with a ramp of λ, save a checkpoint after each step, and go on after a crash.
+
+Run it, kill it at any time, run it again: it goes on where it was, and the losses are those of a
+training run that was never interrupted::
+
+    python docs/examples/resume.py theano moons.checkpoint --log moons.log --die-at 120
+    python docs/examples/resume.py theano moons.checkpoint --log moons.log
+
+The log has a line for each step: its number, λ, the label loss and the domain loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pickle
+import signal
+from typing import Any, Dict, Optional, Sequence
+
+import revgrad_theano.compat  # noqa: F401  before Theano, which is older than today's Python
+
+import numpy as np
+import theano
+
+import problems
+import revgrad
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("style", choices=["theano", "lasagne"], help="which network")
+    parser.add_argument("checkpoint", help="file to save to, and to go on from if it is there")
+    parser.add_argument("--log", default="training.log", help="file with a line for each step")
+    parser.add_argument("--steps", type=int, default=300, help="steps of the training run")
+    parser.add_argument("--die-at", type=int, metavar="N", help="kill the process in step N")
+    args = parser.parse_args(arguments)
+
+    module = importlib.import_module(f"dann_{args.style}")
+    network = module.DomainAdversarialNetwork(2, 2, learning_rate=0.01)
+    problem = problems.moons(0, dtype=theano.config.floatX)
+    schedule = revgrad.schedules.Dann(gamma=10)
+    scheduler = revgrad.LambdaScheduler(network.lam, schedule, args.steps)
+    rng = np.random.RandomState(0)
+    network.reset(0)
+    if os.path.exists(args.checkpoint):
+        with open(args.checkpoint, "rb") as file:
+            checkpoint = pickle.load(file)
+        network.set_state(checkpoint["network"])
+        scheduler.load_state_dict(checkpoint["scheduler"])
+        rng.set_state(checkpoint["rng"])
+        print(f"resumed: {scheduler}")
+
+    while scheduler.steps < args.steps:
+        source, target = (rng.choice(len(x), 30) for x in (problem.xs, problem.xt))
+        lam = network.lam.value
+        losses = network.train(problem.xs[source], problem.ys[source], problem.xt[target])
+        if scheduler.steps == args.die_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        with open(args.log, "a") as log:
+            print(scheduler.steps, repr(lam), *(repr(float(x)) for x in losses), file=log)
+        scheduler.step()  # before the checkpoint, which says that this step is done
+        save(
+            args.checkpoint,
+            {
+                "network": network.get_state(),
+                "scheduler": scheduler.state_dict(),
+                "rng": rng.get_state(),
+            },
+        )
+    print(f"done: {scheduler}")
+
+
+def save(path: str, checkpoint: Dict[str, Any]) -> None:
+    """Write a checkpoint such that a crash in the middle leaves the old one."""
+    with open(path + ".new", "wb") as file:
+        pickle.dump(checkpoint, file)
+    os.replace(path + ".new", path)
+
+
+if __name__ == "__main__":
+    main()
