@@ -1,7 +1,7 @@
 """The contract on Theano: our reversal keeps every clause, and each check can fail.
 
 The second half holds reversals that are wrong on purpose, each with the clause whose check must
-catch it. C10 (schedules in the graph) has no code yet; C18 and C19 are at the end.
+catch it. C10 (schedules in the graph) is tested in test_in_graph; C18 and C19 are at the end.
 """
 
 import subprocess
