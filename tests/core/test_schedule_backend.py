@@ -1,0 +1,87 @@
+"""Schedules on the values of a third party's backend: what it supplies, and what it need not."""
+
+import types
+
+import numpy as np
+import pytest
+from schedule_examples import EXAMPLES, OWN
+
+import revgrad
+from revgrad.schedules import Dann, progress
+
+
+class Boxed(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of a small library of its own, in which Python floats take the array's dtype."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+    dtype = property(lambda self: self.array.dtype)
+
+    def __array_ufunc__(self, ufunc, method, *inputs):
+        dtypes = [each.dtype for each in inputs if isinstance(each, Boxed)]
+        arrays = [
+            each.array if isinstance(each, Boxed) else np.asarray(each, np.result_type(*dtypes))
+            for each in inputs
+        ]
+        return Boxed(getattr(ufunc, method)(*arrays))
+
+
+def where(condition, *values):
+    values = [each.array if isinstance(each, Boxed) else each for each in values]
+    dtypes = [each.dtype for each in values if isinstance(each, np.ndarray)]
+    return Boxed(np.where(condition.array, *values).astype(np.result_type(*dtypes)))
+
+
+class BoxedBackend(revgrad.Backend):
+    def reverse(self, x, lam):
+        return x
+
+    @property
+    def xp(self):
+        names = {name: getattr(np, name) for name in "tanh cos exp minimum maximum".split()}
+        return types.SimpleNamespace(where=where, **names)
+
+
+class Bare:
+    """A value of a framework whose backend offers no namespace."""
+
+    dtype = "float32"
+
+
+class BareBackend(revgrad.Backend):
+    def reverse(self, x, lam):
+        return x
+
+
+@pytest.fixture(params=["Boxed"])
+def backend(request):
+    kind = request.param
+    revgrad.register(
+        revgrad.BackendSpec(kind, (f"{__name__}:{kind}",), f"{__name__}:{kind}Backend")
+    )
+    yield
+    revgrad.unregister(kind)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN], ids=repr)
+def test_a_namespace_of_six_functions_is_all_it_takes(backend, schedule, dtype):
+    ps = np.array([-1, 0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.9, 1, 2], dtype)
+    ours = np.clip(ps, 0, 1) if schedule in OWN else ps
+    lams = schedule(Boxed(ours))
+    assert isinstance(lams, Boxed)
+    assert lams.dtype == dtype
+    eps = 8 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(lams.array, schedule(ours), rtol=eps, atol=eps)
+
+
+def test_progress_of_its_integers(backend):
+    steps = Boxed(np.array([-1, 0, 1, 4, 5]))
+    assert progress(steps, 4).array.tolist() == [0.0, 0.0, 0.25, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("backend", ["Bare"], indirect=True)
+def test_a_backend_without_a_namespace_says_so(backend):
+    with pytest.raises(NotImplementedError, match="BareBackend offers no namespace for schedules"):
+        Dann()(Bare())
