@@ -26,6 +26,7 @@ import runpy
 import shutil
 import sys
 import sysconfig
+import textwrap
 import types
 import warnings
 from typing import Any, Callable, Dict, List, Optional
@@ -297,6 +298,15 @@ def _after_subtensor(module: Any) -> None:
 
 
 def _after_scalar(module: Any) -> None:
+    # Theano makes a Python float float32 if that is equal to it. NumPy 2 compares the two in
+    # float32, where each is: 0.7 became 0.69999999 beside a float64, and kept a float32 as it is.
+    if _NUMPY_2:
+        caster = module.NumpyAutocaster
+        source = textwrap.dedent(inspect.getsource(caster.__call__))
+        scope: Dict[str, Any] = {}
+        exec(source.replace("np.all(x == x_)", "np.all(np.asarray(x) == x_)"), vars(module), scope)
+        caster.__call__ = scope["__call__"]
+
     # NumPy 2 has C's own complex numbers, where NumPy 1 had a struct that Theano derives from.
     c_support_code = module.Scalar.c_support_code
 

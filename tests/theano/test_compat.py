@@ -248,6 +248,22 @@ def test_a_constant_keeps_its_value_and_its_sign():
     )
 
 
+@pytest.mark.parametrize("floatX", ["float64", "float32"])
+def test_a_float_of_python_takes_the_dtype_that_holds_it(floatX):
+    run(
+        f"""
+        import revgrad_theano.compat
+        import theano, theano.tensor as T
+        x, wide = T.fscalar(), T.dscalar()
+        assert (x * 0.5).dtype == "float32"
+        assert (x * 0.1).dtype == {floatX!r}
+        if theano.config.floatX == "float64":
+            assert (wide + 0.7).eval({{wide: 0.0}}) == 0.7
+        """,
+        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + f",floatX={floatX}",
+    )
+
+
 def test_the_blas_of_the_user_is_kept():
     printed = run(
         "import revgrad_theano.compat, theano; print([theano.config.blas.ldflags])",
