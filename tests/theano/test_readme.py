@@ -19,6 +19,6 @@ def test_the_first_block_is_the_call():
     assert scope["y"] is scope["x"]
 
 
-@pytest.mark.parametrize("block", BLOCKS[1:], ids=["theano", "lasagne"])
+@pytest.mark.parametrize("block", BLOCKS[1:], ids=["theano", "lasagne", "ramp"])
 def test_block(block):
     exec(block, {})
