@@ -172,8 +172,11 @@ class Registry:
 
     def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
+        swapped = " Are x and lam swapped? The call is reverse(x, lam)."
         return UnsupportedTypeError(
-            f"No backend claims the type {_name(kind)}. Known backends: {known}.{self._broken()} "
+            f"No backend claims the type {_name(kind)}."
+            f"{swapped if issubclass(kind, (int, float)) else ''} "
+            f"Known backends: {known}.{self._broken()} "
             "Pass a value of one of these frameworks (a number or list: numpy.asarray(x)), install "
             "the plugin of yours, or name a backend: reverse(x, lam, backend=...)."
         )

@@ -39,6 +39,15 @@ def test_the_chart_shows_the_curve():
     assert lines[17] == "* Dann(gamma=10.0, low=0.0, high=1.0): λ from 0 to 0.999909"
 
 
+@pytest.mark.parametrize("end", [0.25, 1.0, 40.0])
+def test_the_chart_fills_its_height_whatever_the_values(end):
+    _, printed, _ = run("schedule", "linear", "--end", str(end))
+    lines = printed.splitlines()
+    assert lines[0].split("|")[0].strip() == f"{end:g}"
+    assert lines[0].endswith("*") and lines[14][10] == "*"
+    assert all("*" in line for line in lines[:15])
+
+
 def test_csv_has_every_step_with_all_digits():
     status, printed, _ = run("schedule", "linear", "--end", "0.7", "dann", "--steps", "7", "--csv")
     rows = list(csv.reader(io.StringIO(printed)))

@@ -175,6 +175,11 @@ def test_an_unclaimed_type_is_told_what_is_known(register):
     assert "numpy.asarray(x)" in words
 
 
+def test_a_number_in_the_place_of_x_is_asked_whether_it_is_lam():
+    with pytest.raises(revgrad.UnsupportedTypeError, match=r"swapped\? The call is reverse"):
+        revgrad.reverse(0.3, np.ones(2))
+
+
 def test_lam_is_judged_before_any_backend(library, register):
     register("broken", "examplelib.core:Base", factory=f"{HERE}:failing_factory")
     with pytest.raises(revgrad.InvalidLambdaError):
