@@ -19,6 +19,7 @@ from revgrad.backend import Backend, BackendSpec
 from revgrad.exceptions import (
     AmbiguousBackendError,
     BackendUnavailableError,
+    ConformanceError,
     InvalidLambdaError,
     PluginWarning,
     RevgradError,
@@ -34,6 +35,7 @@ __all__ = [
     "Backend",
     "BackendSpec",
     "BackendUnavailableError",
+    "ConformanceError",
     "InvalidLambdaError",
     "LambdaScheduler",
     "LambdaVariable",
@@ -56,4 +58,8 @@ def __getattr__(name: str) -> Any:
         from revgrad.hookspecs import hookimpl
 
         return hookimpl
+    if name == "testing":  # likewise, only whoever tests needs the kit
+        import revgrad.testing
+
+        return revgrad.testing
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -105,11 +105,16 @@ class Registry:
         self._specs = specs
         self.by_type = weakref.WeakKeyDictionary()
 
-    def get_backend(self, name: str) -> Backend:
-        """Return the backend of that name, loading it at the first call."""
+    def spec(self, name: str) -> BackendSpec:
+        """Return the record of that name."""
         spec = self.specs().get(name) if isinstance(name, str) else None
         if spec is None:
             raise self._unknown(name)
+        return spec
+
+    def get_backend(self, name: str) -> Backend:
+        """Return the backend of that name, loading it at the first call."""
+        spec = self.spec(name)
         try:
             return self._backends[name]
         except KeyError:

@@ -26,5 +26,9 @@ class InvalidLambdaError(RevgradError, ValueError):
     """The value given as λ is not a λ: a real, finite number that is at least 0."""
 
 
+class ConformanceError(RevgradError, AssertionError):
+    """A backend does not keep a clause of the contract, as a check of `revgrad.testing` found."""
+
+
 class PluginWarning(UserWarning):
     """A plugin was left out; every other backend works on."""

@@ -16,5 +16,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             claims=("lasagne.layers:Layer",),
             factory="revgrad_lasagne.backend:LasagneBackend",
             requires="Lasagne>=0.1",
+            harness="revgrad_lasagne.testing:LasagneHarness",
         ),
     )

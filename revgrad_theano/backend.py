@@ -16,6 +16,24 @@ import theano.tensor
 class TheanoBackend(Backend):
     """Reverses Theano variables; the cell of a `LambdaVariable` is a shared scalar."""
 
+    capabilities = frozenset(
+        {
+            "compilations",
+            "copies",
+            "forward_mode",
+            "graph_lambda",
+            "half_precision",
+            "lambda_array",
+            "operations",
+            "rewritten",
+            "schedules",
+            "second_order",
+            "threads",
+            "vectorised",
+            "views",
+        }
+    )
+
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return ``ReverseGradient()(x, lam)``."""
         return reverse_gradient(x, lam)

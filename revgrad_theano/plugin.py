@@ -17,5 +17,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             claims=("theano.gof.graph:Variable", "theano.graph.basic:Variable"),
             factory="revgrad_theano.backend:TheanoBackend",
             requires="Theano>=1.0.5",
+            harness="revgrad_theano.testing:TheanoHarness",
         ),
     )

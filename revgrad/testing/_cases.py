@@ -1,0 +1,159 @@
+"""The inputs of the checks, and how what comes out is compared."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Sequence, Tuple
+
+import numpy as np
+
+from revgrad import reference
+from revgrad.testing._check import mismatch
+from revgrad.testing.harness import Harness, Run
+
+SPECIAL = (1.0, 1.5, -2.25, 0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40)
+"""Every kind of float; 1e-40 is subnormal in float32."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of a check.
+
+    Parameters
+    ----------
+    lam : float
+        λ.
+    x, g : numpy.ndarray
+        The value and the cotangent, of one shape and dtype.
+    """
+
+    lam: float
+    x: Any
+    g: Any
+
+    def __str__(self) -> str:
+        x, g = shown(self.x), shown(self.g)
+        return f"x = {x}, g = {g}, λ = {self.lam!r} ({self.x.dtype}, shape {self.x.shape})"
+
+
+def numpy_dtype(name: str) -> Any:
+    """Return the dtype of that name; bfloat16 is that of ml_dtypes."""
+    if name == "bfloat16":
+        import ml_dtypes  # type: ignore[import-not-found, unused-ignore]
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+def floating(name: str) -> Any:
+    """Return what `numpy.finfo` says of a floating dtype, also of bfloat16."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return ml_dtypes.finfo(ml_dtypes.bfloat16)
+    return np.finfo(name)
+
+
+def shown(array: Any) -> str:
+    """Return the elements in one line, cut where they are many."""
+    text = " ".join(np.array2string(np.asarray(array), threshold=12, floatmode="unique").split())
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def fixed_cases(harness: Harness, dtypes: Sequence[str]) -> Iterator[Case]:
+    """Yield cases that need no hypothesis, the smallest first."""
+    for dtype in dtypes:
+        special = np.array(SPECIAL).astype(numpy_dtype(dtype))
+        if not harness.subnormals:
+            special = special[(special == 0) | ~(abs(special) < floating(dtype).tiny)]
+        for lam in (1.0, 0.3, 7.0):
+            for x, g in itertools.zip_longest(special, special, fillvalue=special[0]):
+                yield Case(lam, np.asarray(x), np.asarray(g))
+                yield Case(lam, np.asarray(special[0]), np.asarray(g))
+            yield Case(lam, special, special)
+
+
+def each_case(
+    harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[str] = (), max_dims: int = 1
+) -> None:
+    """Try a property on drawn cases, where hypothesis is installed, and on the fixed ones.
+
+    The drawn ones come first: if one fails, the smallest that fails is reported.
+    """
+    dtypes = dtypes or harness.dtypes
+    try:
+        import hypothesis
+
+        from revgrad.testing import strategies
+    except ImportError:
+        pass
+    else:
+        # Deterministic, and without a trace on disk or on the screen: the error says it all.
+        settings = hypothesis.settings(
+            max_examples=harness.examples,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=hypothesis.Verbosity.quiet,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        drawn = strategies.cases(dtypes, max_dims, harness.subnormals)
+        settings(hypothesis.given(drawn)(holds))()
+    for case in fixed_cases(harness, dtypes):
+        holds(case)
+
+
+def run_of(run: Run) -> Run:
+    """Make a program take copies and return arrays, so that no run disturbs another."""
+
+    def on_copies(*inputs: Any) -> Tuple[Any, Any]:
+        first, second = run(*(np.array(each) for each in inputs))
+        return as_array(first), as_array(second)
+
+    return on_copies  # type: ignore[return-value, unused-ignore]
+
+
+def as_array(value: Any) -> Any:
+    """Return a NumPy array, and None as it is: it stands for "not connected"."""
+    return None if value is None else np.asarray(value)
+
+
+def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
+    """Demand an array equal to `expected`: shape, dtype, values, signs of zeros, nan for nan."""
+    given = str(given)
+    if came is None:
+        raise mismatch(given, shown(expected), "None: not connected")
+    if came.dtype != expected.dtype or came.shape != expected.shape:
+        raise mismatch(
+            given,
+            f"{expected.dtype} of shape {expected.shape}",
+            f"{came.dtype} of shape {came.shape}",
+        )
+    if not equal(harness, came, expected):
+        raise mismatch(given, shown(expected), shown(came))
+
+
+def equal(harness: Harness, came: Any, expected: Any) -> bool:
+    """Say whether two arrays of one shape and dtype are equal, signs of zeros included."""
+    same = (came == expected) & (np.signbit(came) == np.signbit(expected))
+    same |= np.isnan(came) & np.isnan(expected)
+    if not harness.subnormals:
+        tiny = abs(expected) < floating(str(expected.dtype)).tiny
+        same |= tiny & (came == 0)
+    return bool(np.all(same))
+
+
+def close(given: object, came: Any, expected: Any, dtype: str, units: float = 64) -> None:
+    """Demand an array that is near to `expected`, to some units in the last place of `dtype`."""
+    tolerance = units * float(floating(dtype).eps)
+    if came is None or not np.allclose(came, expected, rtol=tolerance, atol=tolerance):
+        raise mismatch(str(given), shown(expected), "None: not connected" if came is None else shown(came))
+
+
+def pulled_back(g: Any, lam: Any) -> Any:
+    """Return what the contract in NumPy says, overflow being what it is."""
+    with np.errstate(all="ignore"):
+        return np.asarray(reference.pullback(g, lam))

@@ -1,0 +1,215 @@
+"""What a check is: a plain function of a harness that holds a backend to one clause."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from revgrad._registry import registry, resolve_reference
+from revgrad.exceptions import BackendUnavailableError, ConformanceError
+from revgrad.testing.harness import CAPABILITIES, Harness
+
+CHECKS: Dict[str, Any] = {}
+"""Every check by its name, in the order of the clauses."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one check on one backend.
+
+    Parameters
+    ----------
+    check : str
+        The name of the check.
+    clause : str
+        The clause that it holds, ``"C1"`` to ``"C20"``.
+    outcome : str
+        ``"passed"``, ``"failed"``, ``"skipped"`` or ``"expected"``: it failed, as the harness said.
+    reason : str, optional
+        Why it was skipped or expected to fail; what was expected and what came, where it failed.
+    error : Exception, optional
+        The `revgrad.ConformanceError` of a check that failed.
+    """
+
+    check: str
+    clause: str
+    outcome: str
+    reason: str = ""
+    error: Optional[ConformanceError] = None
+
+
+def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]], Any]:
+    """Make a function a check: register it, and let its errors name the clause.
+
+    Parameters
+    ----------
+    clause : str
+        The clause that the function holds.
+    needs : str, optional
+        The capability without which it does not run.
+
+    Returns
+    -------
+    callable
+        The decorator. The decorated function takes a harness, returns None, and raises
+        `revgrad.ConformanceError` where the clause is not kept.
+    """
+
+    def decorate(function: Callable[[Harness], None]) -> Any:
+        name = function.__name__
+
+        @functools.wraps(function)
+        def checked(harness: Harness) -> None:
+            try:
+                function(harness)
+            except Exception as error:
+                what = str(error)
+                if not isinstance(error, Mismatch):
+                    what = f"it raised {type(error).__name__}: {what}"
+                words = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+                raise ConformanceError(f"{clause} {name}: {words}\n{what}") from error
+
+        checked.clause = clause  # type: ignore[attr-defined]
+        checked.needs = needs  # type: ignore[attr-defined]
+        CHECKS[name] = checked
+        return checked
+
+    return decorate
+
+
+class Mismatch(AssertionError):
+    """What a check saw and what it expected; `check` adds the clause."""
+
+
+def mismatch(given: str, expected: object, came: object) -> Mismatch:
+    """Return the error for one difference, with the input that shows it."""
+    return Mismatch(f"  input:    {given}\n  expected: {expected}\n  came:     {came}")
+
+
+def load_harness(name: str) -> Harness:
+    """Return a new harness of a backend, by the backend's name.
+
+    The module of the harness is imported before the backend is loaded: it may have to prepare the
+    framework, as ``revgrad_theano.testing`` does.
+
+    Parameters
+    ----------
+    name : str
+        A key of `revgrad.backends`.
+
+    Returns
+    -------
+    Harness
+        An instance of the class that ``BackendSpec.harness`` names.
+
+    Raises
+    ------
+    BackendUnavailableError
+        If there is no such backend, it offers no harness, or one of the two does not load.
+    """
+    spec = registry.spec(name)
+    if not spec.harness:
+        raise BackendUnavailableError(
+            f"The backend {name!r} offers no harness, so nothing checks it: name its class in "
+            "BackendSpec.harness, or pass an instance of it."
+        )
+    try:
+        harness = resolve_reference(spec.harness)()
+        if not isinstance(harness, Harness):
+            raise TypeError(f"it is a {type(harness).__name__}, not a revgrad.testing.Harness")
+    except (Exception, SystemExit) as error:
+        raise BackendUnavailableError(
+            f"The harness of the backend {name!r} does not load: {spec.harness} failed with "
+            f"{type(error).__name__}: {error}."
+            + (f" It requires {spec.requires}." if spec.requires else "")
+        ) from error
+    registry.get_backend(name)
+    return harness
+
+
+def run_check(name: str, harness: Harness) -> Result:
+    """Run one check, unless its capability is not declared.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CHECKS`.
+    harness : Harness
+        Drives the backend.
+
+    Returns
+    -------
+    Result
+        Never an exception: what goes wrong in the backend, in the harness or in the framework is
+        a failure of the check.
+
+    Raises
+    ------
+    ValueError
+        If there is no such check, or the harness or the backend name one or a capability that does
+        not exist.
+    """
+    function = _known(name, CHECKS, "check")
+    expected = _expected_failures(harness)
+    capabilities = registry.get_backend(harness.backend).capabilities
+    for each in capabilities:
+        _known(each, CAPABILITIES, "capability")
+    if function.needs and function.needs not in capabilities:
+        return Result(name, function.clause, "skipped", _undeclared(function.needs, harness))
+    try:
+        _complete(function, harness)
+        function(harness)
+    except ConformanceError as error:
+        if name in expected:
+            return Result(name, function.clause, "expected", expected[name])
+        return Result(name, function.clause, "failed", str(error), error)
+    if name in expected:
+        passes = ConformanceError(
+            f"{function.clause} {name}: it was expected to fail ({expected[name]}), and passes. "
+            f"Take it out of {type(harness).__name__}.expected_failures."
+        )
+        return Result(name, function.clause, "failed", str(passes), passes)
+    return Result(name, function.clause, "passed")
+
+
+def _expected_failures(harness: Harness) -> Mapping[str, str]:
+    for name, reason in harness.expected_failures.items():
+        _known(name, CHECKS, "check")
+        if not (isinstance(reason, str) and reason.strip()):
+            raise ValueError(
+                f"{type(harness).__name__}.expected_failures[{name!r}] must say why; got {reason!r}"
+            )
+    return harness.expected_failures
+
+
+def _known(name: str, known: Mapping[str, Any], what: str) -> Any:
+    if name not in known:
+        raise ValueError(f"There is no {what} {name!r}. Known: {', '.join(known)}.")
+    return known[name]
+
+
+def _undeclared(capability: str, harness: Harness) -> str:
+    reason = f"the backend does not declare the capability {capability!r}"
+    methods = CAPABILITIES[capability]
+    if methods and not _missing(capability, harness):
+        reason += f", though its harness has {' and '.join(methods)}"
+    return reason
+
+
+def _complete(function: Any, harness: Harness) -> None:
+    missing = _missing(function.needs, harness) if function.needs else []
+    if missing:
+        raise ConformanceError(
+            f"{function.clause} {function.__name__}: the backend declares the capability "
+            f"{function.needs!r}, and {type(harness).__name__} has no {' and no '.join(missing)}. "
+            "Write it, or do not declare the capability."
+        )
+
+
+def _missing(capability: str, harness: Harness) -> List[str]:
+    return [
+        method
+        for method in CAPABILITIES[capability]
+        if getattr(type(harness), method) is getattr(Harness, method)
+    ]

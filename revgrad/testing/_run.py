@@ -1,0 +1,113 @@
+"""`run_checks` without pytest, `conformance` with it."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Optional, Sequence, Tuple, Union
+
+from revgrad.exceptions import ConformanceError
+from revgrad.testing._check import CHECKS, Result, load_harness, run_check
+from revgrad.testing.harness import Harness
+
+
+def run_checks(
+    harness: Union[Harness, str], only: Optional[Sequence[str]] = None
+) -> Tuple[Result, ...]:
+    """Run the checks of the contract on one backend, without pytest.
+
+    Parameters
+    ----------
+    harness : Harness or str
+        Drives the backend; or the name of a backend that offers a harness.
+    only : sequence of str, optional
+        The names of the checks to run, by default all of `CHECKS`.
+
+    Returns
+    -------
+    tuple of Result
+        One for each check, none of them failed.
+
+    Raises
+    ------
+    ConformanceError
+        If a check fails; its words are those of every check that failed.
+    BackendUnavailableError
+        If a backend was named that does not load or offers no harness.
+    ValueError
+        If there is no check of a name that was given.
+
+    Examples
+    --------
+    >>> import revgrad.testing
+    >>> revgrad.testing.run_checks("numpy")
+    Traceback (most recent call last):
+      ...
+    revgrad.exceptions.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
+checks it: name its class in BackendSpec.harness, or pass an instance of it.
+    """
+    driver = load_harness(harness) if isinstance(harness, str) else harness
+    results = tuple(run_check(name, driver) for name in (CHECKS if only is None else only))
+    failed = [result for result in results if result.outcome == "failed"]
+    if failed:
+        words = "\n\n".join(result.reason for result in failed)
+        raise ConformanceError(
+            f"{driver.backend}: {len(failed)} of {len(results)} checks failed.\n\n{words}"
+        ) from failed[0].error
+    return results
+
+
+def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], Any]:
+    """Parametrise a test by the checks of the contract.
+
+    The test takes one argument, ``check``, and calls it. Each check is a test of its own, named
+    after the clause and the check: ``-k C7``, ``-k twice``.
+
+    Parameters
+    ----------
+    harness : Harness or str
+        Drives the backend; or the name of a backend that offers a harness. Neither the backend nor
+        a harness that is named is loaded before the first test runs.
+
+    Returns
+    -------
+    callable
+        The decorator.
+
+    Raises
+    ------
+    ImportError
+        If pytest is not installed.
+
+    Examples
+    --------
+    A whole test module::
+
+        import revgrad.testing
+
+        @revgrad.testing.conformance("mylib")
+        def test_conformance(check):
+            check()
+    """
+    import pytest
+
+    @functools.lru_cache(maxsize=None)
+    def driver() -> Harness:
+        return load_harness(harness) if isinstance(harness, str) else harness
+
+    def bound(name: str) -> Callable[[], None]:
+        def run() -> None:
+            __tracebackhide__ = True
+            result = run_check(name, driver())
+            if result.outcome == "skipped":
+                pytest.skip(result.reason)
+            if result.outcome == "expected":
+                pytest.xfail(result.reason)
+            if result.error is not None:
+                raise result.error
+
+        return run
+
+    return pytest.mark.parametrize(
+        "check",
+        [pytest.param(bound(name), id=f"{CHECKS[name].clause}-{name}") for name in CHECKS],
+    )

@@ -1,0 +1,288 @@
+"""The checks on values: C1 to C6, C8, C16 and C17.
+
+Each is a plain function of a harness, returns None where the clause is kept, and raises
+`revgrad.ConformanceError` where it is not. The first paragraph of its docstring is the clause.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Tuple
+
+import numpy as np
+
+import revgrad
+from revgrad.testing._cases import (
+    Case,
+    each_case,
+    expect,
+    numpy_dtype,
+    pulled_back,
+    run_of,
+    shown,
+)
+from revgrad.testing._check import check, mismatch
+from revgrad.testing.harness import Harness, Run
+
+SHAPES = ((), (0,), (3,), (2, 0), (2, 3), (2, 1, 3), (2, 3, 1, 2))
+BAD_LAMBDAS = (-1, -0.5, np.nan, np.inf, True, "0.3", None, 1j, lambda p: p, [1.0], object(), 1e300)
+
+
+class Programs:
+    """Reversals at a constant λ, each built once."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self._made: Dict[Tuple[float, Tuple[int, ...], str], Run] = {}
+
+    def __call__(self, case: Case) -> Tuple[Any, Any]:
+        """Return the value and the gradient of one case."""
+        key = case.lam, case.x.shape, case.x.dtype.name
+        if key not in self._made:
+            self._made[key] = reversal(self.harness, *key)
+        return self._made[key](case.x, case.g)
+
+
+def reversal(harness: Harness, lam: Any, shape: Tuple[int, ...], dtype: str) -> Run:
+    """Return the program of ``reverse(x, lam)``."""
+    return run_of(harness.program(lambda x: harness.reverse(x, lam), shape, dtype))
+
+
+def some(shape: Tuple[int, ...], dtype: str) -> Any:
+    """Return an array of that shape, with 1, 2, 3, ... in it."""
+    return np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(numpy_dtype(dtype))
+
+
+def refused(kind: type, given: str, call: Callable[[], Any]) -> Exception:
+    """Return the error of that kind that the call must raise."""
+    try:
+        call()
+    except kind as error:
+        return error
+    except Exception as error:
+        raise mismatch(given, kind.__name__, f"{type(error).__name__}: {error}") from error
+    raise mismatch(given, kind.__name__, "no error")
+
+
+@check("C1")
+def identity(harness: Harness) -> None:
+    """Forward: the output equals x bit for bit, with -0.0, inf and nan, of the same shape and dtype."""
+    program = Programs(harness)
+
+    def holds(case: Case) -> None:
+        y, _ = program(case)
+        expect(harness, case, y, case.x)
+        if y.tobytes() != case.x.tobytes():  # the bits of a nan, too
+            raise mismatch(str(case), f"the bytes {case.x.tobytes()!r}", f"{y.tobytes()!r}")
+
+    each_case(harness, holds)
+
+
+@check("C1", needs="views")
+def no_copy(harness: Harness) -> None:
+    """Forward: no data is copied where the framework has views or aliases."""
+    for dtype in harness.dtypes:
+        if not harness.views(lambda x: harness.reverse(x, 0.3), (2, 3), dtype):
+            raise mismatch(f"{dtype}, shape (2, 3)", "the memory of x", "memory of its own")
+
+
+@check("C1")
+def nothing_written(harness: Harness) -> None:
+    """Neither x, whose memory the output may share, nor the cotangent is written to."""
+
+    def fn(x: Any) -> Any:
+        return harness.weighted_sum([harness.reverse(x, 3.0), x], [1.0, 1.0])
+
+    for dtype in harness.dtypes:
+        for build, factor in ((fn, -2.0), (lambda x: harness.reverse(x, 3.0), -3.0)):
+            x, g = some((2, 3), dtype), 2 * some((2, 3), dtype)
+            run = harness.program(build, (2, 3), dtype)
+            given_x, given_g = x.copy(), g.copy()
+            first = [np.array(each) for each in run(given_x, given_g)]
+            for name, given, before in (("x", given_x, x), ("g", given_g, g)):
+                if given.tobytes() != before.tobytes():
+                    raise mismatch(f"{name} = {shown(before)}", f"{name} as it was", shown(given))
+            # A program that keeps what it has overwritten shows it in the second run.
+            for gradient in (first[1], run_of(run)(x, g)[1]):
+                expect(harness, f"g = {shown(g)}, λ = 3.0", gradient, (factor * g).astype(dtype))
+
+
+@check("C2")
+def any_cotangent(harness: Harness) -> None:
+    """Backward: any cotangent g comes back as -λ·g, non-finite values included."""
+    program = Programs(harness)
+
+    def holds(case: Case) -> None:
+        expect(harness, case, program(case)[1], pulled_back(case.g, case.lam))
+
+    each_case(harness, holds)
+
+
+@check("C3")
+def dtype_of_x(harness: Harness) -> None:
+    """The gradient has the dtype of x; λ is cast to it, never the other way."""
+    g = 9.0, 13.0
+    for dtype in harness.dtypes:
+        wide, narrow, whole = np.float64(0.1), np.float32(0.1), np.int64(2)
+        for lam in (0.1, 2, wide, narrow, whole, revgrad.LambdaVariable(0.1)):
+            cotangent = np.array(g, dtype)
+            try:
+                gradient = reversal(harness, lam, (2,), dtype)(cotangent, cotangent)[1]
+            except revgrad.InvalidLambdaError:
+                if isinstance(lam, revgrad.LambdaVariable):
+                    continue  # the check on LambdaVariable says whether it may
+                raise
+            given = f"g = {shown(cotangent)} ({dtype}), λ = {lam!r} ({type(lam).__name__})"
+            expect(harness, given, gradient, pulled_back(cotangent, lam))
+
+
+@check("C3", needs="graph_lambda")
+def dtype_of_graph_lambda(harness: Harness) -> None:
+    """A λ of the framework is cast to the dtype of x, however wide it is."""
+    for dtype in harness.dtypes:
+        for lam_dtype in (*harness.dtypes, "int32"):
+            run = harness.graph_lambda(harness.reverse, (2,), dtype, (), lam_dtype)
+            g, lam = np.array([9.0, 13.0], dtype), np.array(2.1).astype(lam_dtype)
+            gradient = as_given(run, g, lam)
+            given = f"g = {shown(g)} ({dtype}), λ = {shown(lam)} ({lam_dtype})"
+            expect(harness, given, gradient, pulled_back(g, lam))
+
+
+def as_given(run: Callable[..., Any], x: Any, lam: Any) -> Any:
+    """Return the gradient at `x`, with `x` as the cotangent too, from a program with λ."""
+    gradient = run(np.array(x), np.array(lam), np.array(x))[1]
+    return None if gradient is None else np.asarray(gradient)
+
+
+@check("C3", needs="half_precision")
+def half_precision(harness: Harness) -> None:
+    """In half precision the clauses C1 to C3 hold as well: λ is rounded once, the product once."""
+    program = Programs(harness)
+
+    def holds(case: Case) -> None:
+        y, gradient = program(case)
+        expect(harness, case, y, case.x)
+        expect(harness, case, gradient, pulled_back(case.g, case.lam))
+
+    each_case(harness, holds, harness.half_dtypes)
+
+
+@check("C4")
+def zero_lambda(harness: Harness) -> None:
+    """λ = 0 gives zeros that are still connected."""
+    g = np.array([1.0, -2.0])
+    for dtype in harness.dtypes:
+        for lam in (0, 0.0):
+            gradient = reversal(harness, lam, (2,), dtype)(g.astype(dtype), g.astype(dtype))[1]
+            given = f"g = {shown(g)} ({dtype}), λ = {lam!r}"
+            if gradient is None or gradient.shape != g.shape or np.any(gradient != 0):
+                came = "None: not connected" if gradient is None else shown(gradient)
+                raise mismatch(given, "zeros", came)
+
+
+@check("C5", needs="graph_lambda")
+def no_gradient_for_lambda(harness: Harness) -> None:
+    """λ receives no gradient; a λ that asks for one is rejected."""
+    x = np.array([1.0, 2.0], harness.dtypes[0])
+    try:
+        run = harness.lambda_gradient(harness.reverse, (2,), harness.dtypes[0])
+        gradient = run(x, np.asarray(0.5, harness.dtypes[0]), x)
+    except revgrad.InvalidLambdaError:
+        return
+    if gradient is not None and np.any(np.asarray(gradient) != 0):
+        raise mismatch("x = g = [1. 2.], λ = 0.5", "none, or zero", shown(gradient))
+
+
+@check("C6")
+def twice(harness: Harness) -> None:
+    """reverse(reverse(x, a), b) pulls back +a·b·g."""
+    for dtype in harness.dtypes:
+        for a, b in ((2.0, 3.0), (1.0, 1.0), (0.5, 0.5)):
+
+            def fn(x: Any, a: float = a, b: float = b) -> Any:
+                return harness.reverse(harness.reverse(x, a), b)
+
+            g = some((2,), dtype)
+            gradient = run_of(harness.program(fn, (2,), dtype))(g, g)[1]
+            given = f"g = {shown(g)} ({dtype}), a = {a}, b = {b}"
+            expect(harness, given, gradient, (a * b * g).astype(dtype))
+
+
+@check("C8")
+def judged(harness: Harness) -> None:
+    """A λ that is no real, finite number >= 0, or too large for the dtype of x, is refused."""
+    one = np.ones((), "float32")
+    for lam in BAD_LAMBDAS:
+        refused(
+            revgrad.InvalidLambdaError,
+            f"λ = {lam!r}",
+            lambda lam=lam: reversal(harness, lam, (), "float32")(one, one),  # type: ignore[misc]
+        )
+
+
+@check("C16")
+def any_shape(harness: Harness) -> None:
+    """0-d, empty and up to 4-d shapes work."""
+    for shape in SHAPES:
+        x = some(shape, harness.dtypes[0])
+        y, gradient = reversal(harness, 0.5, shape, harness.dtypes[0])(x, 2 * x)
+        given = f"x of shape {shape}, λ = 0.5"
+        expect(harness, given, y, x)
+        expect(harness, given, gradient, pulled_back(2 * x, 0.5))
+
+
+@check("C16", needs="lambda_array")
+def lambda_array(harness: Harness) -> None:
+    """λ may be an array that broadcasts to x without enlarging it: one λ per sample, say."""
+    dtype = harness.dtypes[0]
+    g = some((2, 3), dtype)
+
+    def fn(x: Any, lam: Any) -> Any:
+        array = lam.copy()
+        y = harness.reverse(x, array)
+        array[...] = -100  # it was judged before, and is the caller's
+        return y
+
+    for lam in (np.array([[1.0], [5.0]]), some((2, 3), "float64"), some((3,), "int64")):
+        run = run_of(harness.program(lambda x, lam=lam: fn(x, lam), (2, 3), dtype))
+        given = f"g = {shown(g)}, λ = {shown(lam)}"
+        expect(harness, given, run(g, g)[1], pulled_back(g, lam))
+    for shape, lam_shape in (((3,), (2, 3)), ((3,), (2,)), ((1, 3), (2, 1)), ((), (1,))):
+        x = some(shape, dtype)
+        try:
+            run = reversal(harness, some(lam_shape, "float64"), shape, dtype)
+        except revgrad.InvalidLambdaError:
+            continue
+        try:
+            gradient = run(x, x)[1]
+        except Exception:
+            continue  # the framework learns the lengths when it runs, and refuses them in its words
+        given = f"x of shape {shape}, λ of shape {lam_shape}"
+        raise mismatch(given, "InvalidLambdaError", f"a gradient of shape {np.shape(gradient)}")
+
+
+@check("C16", needs="graph_lambda")
+def graph_lambda_array(harness: Harness) -> None:
+    """A λ of the framework may have any shape that broadcasts to x."""
+    dtype = harness.dtypes[0]
+    g = some((2, 3), dtype)
+    for lam in (np.array([[1.0], [5.0]]), some((2, 3), "float64")):
+        run = harness.graph_lambda(harness.reverse, (2, 3), dtype, lam.shape, dtype)
+        given = f"g = {shown(g)}, λ = {shown(lam)}"
+        expect(harness, given, as_given(run, g, lam.astype(dtype)), pulled_back(g, lam))
+
+
+@check("C17")
+def integers_refused(harness: Harness) -> None:
+    """An integer or boolean x is an error that says to cast first."""
+    for dtype in ("int32", "bool"):
+        x = np.ones((2,), dtype)
+        error = refused(
+            revgrad.UnsupportedTypeError,
+            f"x of dtype {dtype}",
+            lambda: reversal(harness, 1.0, (2,), dtype)(x, x),
+        )
+        if "cast" not in str(error).lower():
+            raise mismatch(f"x of dtype {dtype}", "an error that says to cast", str(error))
+
+
+__all__ = [name for name, value in list(globals().items()) if hasattr(value, "clause")]

@@ -1,0 +1,250 @@
+"""`Harness`: what an author supplies so that the checks can run on a backend."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
+
+import revgrad
+
+__all__ = ["CAPABILITIES", "Harness"]
+
+Function = Callable[[Any], Any]
+"""Maps a value of the framework to a value of the framework."""
+
+Run = Callable[[Any, Any], Tuple[Any, Any]]
+"""Maps two NumPy arrays to two NumPy arrays."""
+
+CAPABILITIES: Dict[str, Tuple[str, ...]] = {
+    "compilations": ("compilations",),
+    "copies": ("copies",),
+    "forward_mode": ("forward_mode",),
+    "graph_lambda": ("graph_lambda", "lambda_gradient"),
+    "half_precision": (),
+    "lambda_array": (),
+    "operations": ("operations",),
+    "rewritten": ("rewritten",),
+    "schedules": ("scalar_program",),
+    "second_order": ("second_order",),
+    "threads": (),
+    "vectorised": ("vectorised",),
+    "views": ("views",),
+}
+"""What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
+
+
+class Harness(abc.ABC):
+    """Drives one framework in NumPy terms, so that the checks need to know none.
+
+    Write `program` and set `backend`. Each further method unlocks the checks of the capability
+    that it belongs to, once the backend declares that capability.
+
+    The functions that come in, ``fn``, map a value of the framework to a value of the framework:
+    the identity, or reversals and what `weighted_sum` makes of them. What comes back are functions
+    of NumPy arrays. Build once, run many times: whatever the framework compiles is compiled when
+    the method is called, and the function that it returns only runs it.
+
+    Attributes
+    ----------
+    backend : str
+        The name of the backend, a key of `revgrad.backends`.
+    dtypes : tuple of str
+        The floating dtypes that the framework computes in.
+    half_dtypes : tuple of str
+        Those of half precision, for the capability ``half_precision``; ``"bfloat16"`` is that of
+        the package ml_dtypes.
+    subnormals : bool
+        False where the framework's arithmetic takes subnormal numbers for zero.
+    examples : int
+        How many examples a property is tried on, where hypothesis is installed. Lower it where a
+        program takes long to compile.
+    expected_failures : mapping of str to str
+        The names of checks that fail, each with the reason. One that passes is a failure.
+
+    Examples
+    --------
+    A backend on a framework whose functions are ``lib.array``, ``lib.vjp`` and ``lib.to_numpy``
+    would have::
+
+        class LibHarness(revgrad.testing.Harness):
+            backend = "lib"
+
+            def program(self, fn, shape, dtype):
+                def run(x, g):
+                    y, pullback = lib.vjp(fn, lib.array(x))
+                    return lib.to_numpy(y), lib.to_numpy(pullback(lib.array(g)))
+
+                return run
+    """
+
+    backend: str
+    dtypes: Tuple[str, ...] = ("float32", "float64")
+    half_dtypes: Tuple[str, ...] = ("float16",)
+    subnormals: bool = True
+    examples: int = 30
+    expected_failures: Mapping[str, str] = {}
+
+    @abc.abstractmethod
+    def program(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+        """Return ``run(x, g) -> (fn(x), pullback of g)``.
+
+        Parameters
+        ----------
+        fn : callable
+            Maps one value of the framework to one of the same shape and dtype.
+        shape : tuple of int
+            The shape of `x` and `g`, which a framework may ignore that needs none.
+        dtype : str
+            The dtype of `x` and `g`; also ``"int32"`` and ``"bool"``, which `fn` refuses.
+
+        Returns
+        -------
+        callable
+            Takes the NumPy arrays `x` and the cotangent `g`, and returns two: the value of `fn`,
+            and the gradient of ``sum(g * fn(x))`` with respect to `x`, None where the framework
+            says that they are not connected.
+        """
+
+    def reverse(self, x: Any, lam: Any) -> Any:
+        """Return the reversal under test; ``revgrad.reverse(x, lam)`` as it is.
+
+        Replace it to put a native form to the checks: an Op, a layer, a module.
+
+        Parameters
+        ----------
+        x : value of the framework
+            What `fn` was given.
+        lam : object
+            λ, good or bad.
+
+        Returns
+        -------
+        value of the framework
+            The reversal of `x`.
+        """
+        return revgrad.reverse(x, lam)
+
+    def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
+        """Return the sum of ``weight * value``; replace it where the values have no operators.
+
+        Parameters
+        ----------
+        values : sequence of values of the framework
+            At least one, all of one shape and dtype.
+        weights : sequence of float
+            Whole numbers, as many as there are values.
+
+        Returns
+        -------
+        value of the framework
+            Of the shape and dtype of the values.
+        """
+        total = values[0] * weights[0]
+        for value, weight in zip(values[1:], weights[1:]):
+            total = total + value * weight
+        return total
+
+    def values(self) -> Iterable[Any]:
+        """Return one value of each further class that users reverse, for the check of the claims.
+
+        Returns
+        -------
+        iterable of values of the framework
+            Parameters, constants, subclasses of users, ...; empty as it is. What `program` hands
+            to `fn` is looked at anyway.
+        """
+        return ()
+
+    # --- what the capabilities unlock, in the order of the clauses ---------------------------------
+
+    def views(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> bool:
+        """Say whether the value of `fn`, once computed, lies in the memory of `x` (C1)."""
+        raise NotImplementedError
+
+    def rewritten(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+        """Return programs whose graph was rewritten before the gradient was taken (C7).
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of the rewrite; each as `program` returns it.
+        """
+        raise NotImplementedError
+
+    def compilations(self) -> int:
+        """Return how many programs the framework has compiled in this process so far (C9)."""
+        raise NotImplementedError
+
+    def graph_lambda(
+        self,
+        fn: Callable[[Any, Any], Any],
+        shape: Tuple[int, ...],
+        dtype: str,
+        lam_shape: Tuple[int, ...],
+        lam_dtype: str,
+    ) -> Callable[[Any, Any, Any], Tuple[Any, Any]]:
+        """Return ``run(x, lam, g) -> (fn(x, lam), pullback of g to x)`` (C3, C9, C16).
+
+        λ is an argument of the program, of its own shape and dtype.
+        """
+        raise NotImplementedError
+
+    def lambda_gradient(
+        self, fn: Callable[[Any, Any], Any], shape: Tuple[int, ...], dtype: str
+    ) -> Callable[[Any, Any, Any], Optional[Any]]:
+        """Return ``run(x, lam, g) ->`` the pullback of `g` to the scalar `lam` (C5).
+
+        Ask the framework for it as a user would who wants to learn λ. None where the framework
+        says that they are not connected.
+        """
+        raise NotImplementedError
+
+    def scalar_program(self, fn: Function, dtype: str) -> Callable[[Any], Any]:
+        """Return ``run(p) -> fn(p)`` for a scalar `p` of the framework (C10)."""
+        raise NotImplementedError
+
+    def forward_mode(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+        """Return ``run(x, t) -> (fn(x), pushforward of the tangent t)`` (C11).
+
+        A framework in which the reversal has no forward mode lets its error through.
+        """
+        raise NotImplementedError
+
+    def second_order(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+        """Return ``run(x, v) -> (cost, H v)`` for the cost ``sum(fn(x**2)**3)`` (C12).
+
+        ``H v`` is the product of the Hessian with `v`: the gradient of ``sum(v * gradient)``.
+        """
+        raise NotImplementedError
+
+    def vectorised(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+        """Return ``run(xs, gs) -> (ys, pullbacks)`` over a new first axis (C13).
+
+        `fn` sees one element of the batch; the framework's own vectorisation (vmap, scan) does the
+        rest, and the gradient is taken through it.
+        """
+        raise NotImplementedError
+
+    def operations(
+        self, fn: Function, shape: Tuple[int, ...], dtype: str
+    ) -> Tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the operations of two compiled programs (C14).
+
+        Returns
+        -------
+        forward : sequence of str
+            Of a program that uses the value of `fn` and takes no gradient.
+        backward : sequence of str
+            Of a program that pulls a cotangent back through `fn`, and does nothing else.
+        """
+        raise NotImplementedError
+
+    def copies(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+        """Return programs that went through export, clone, copy, pickle or save and load (C15).
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of the way; each as `program` returns it, the gradient taken afterwards.
+        """
+        raise NotImplementedError

@@ -1,0 +1,214 @@
+"""The checks on programs: C7 and C9 to C15.
+
+They ask what happens when a framework rewrites, compiles, copies, batches or differentiates a
+program twice, and most need a capability.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Callable, List, Tuple
+
+import numpy as np
+
+import revgrad
+from revgrad import schedules
+from revgrad.testing._cases import close, expect, numpy_dtype, pulled_back, run_of, shown
+from revgrad.testing._check import check, mismatch
+from revgrad.testing.checks import as_given, reversal, some
+from revgrad.testing.harness import Harness
+
+LAMBDAS = tuple(float(lam) for lam in np.linspace(0.0, 2.0, 20))
+PROGRESS = (-1.0, 0.0, 1e-3, 0.25, 0.4, 0.5, 0.9, 1.0, 2.0)
+SCHEDULES = (
+    schedules.Dann(),
+    schedules.Dann(gamma=3, low=0.1, high=0.7),
+    schedules.Linear(0.7, 0.1),
+    schedules.Cosine(1, 0),
+    schedules.Exponential(0.01, 1),
+    schedules.Piecewise([(0.1, 0), (0.3, 0.6), (0.8, 0.2)]),
+    schedules.Delayed(schedules.Linear(0, 1), until=0.4),
+    schedules.InverseDecay(),
+)
+
+
+def weighted(harness: Harness, lams: Tuple[float, ...], weights: Tuple[float, ...]) -> Any:
+    """Return the function ``sum(weight * reverse(x, lam))``."""
+
+    def fn(x: Any) -> Any:
+        return harness.weighted_sum([harness.reverse(x, lam) for lam in lams], weights)
+
+    return fn
+
+
+@check("C7")
+def stay_apart(harness: Harness) -> None:
+    """Reversals of one x with different λ stay apart: 2·reverse(x, 1) + 3·reverse(x, 5) gives -17."""
+    dtype = harness.dtypes[0]
+    one = np.ones((1,), dtype)
+    for lams, weights in (((1.0, 5.0), (2, 3)), ((5.0, 1.0), (3, 2)), ((1.0, 1.25, 0.0), (2, 4, 8))):
+        run = run_of(harness.program(weighted(harness, lams, weights), (1,), dtype))
+        expected = -np.sum(np.multiply(lams, weights)).reshape(1).astype(dtype)
+        given = f"x = g = [1.], λ = {lams}, weights {weights}"
+        expect(harness, given, run(one, one)[1], expected)
+
+
+@check("C7", needs="rewritten")
+def survives_rewriting(harness: Harness) -> None:
+    """The reversal survives graph rewriting that happens before the gradient is taken: -17 again."""
+    dtype = harness.dtypes[0]
+    one = np.ones((1,), dtype)
+    fn = weighted(harness, (1.0, 5.0), (2, 3))
+    for how, run in harness.rewritten(fn, (1,), dtype).items():
+        gradient = run_of(run)(one, one)[1]
+        expect(harness, f"x = g = [1.], {how}", gradient, np.array([-17], dtype))
+
+
+@check("C9")
+def variable_shows(harness: Harness) -> None:
+    """A changed LambdaVariable shows in the next run of a built program, or is refused; never frozen."""
+    lam, dtype = revgrad.LambdaVariable(0.5), harness.dtypes[0]
+    g = np.array([1.0, -3.0], dtype)
+    try:
+        run = reversal(harness, lam, (2,), dtype)
+        gradient = run(g, g)[1]
+    except revgrad.InvalidLambdaError:
+        return
+    expect(harness, f"g = {shown(g)}, {lam!r}", gradient, pulled_back(g, lam))
+    for value in LAMBDAS:
+        lam.value = value
+        expect(harness, f"g = {shown(g)}, {lam!r}, 0.5 at first", run(g, g)[1], pulled_back(g, lam))
+
+
+@check("C9", needs="compilations")
+def compiled_once(harness: Harness) -> None:
+    """Over 20 changes of λ a program is compiled once."""
+    dtype = harness.dtypes[0]
+    x = np.ones((2,), dtype)
+    counts: List[Tuple[str, int]] = []
+
+    def count(what: str, run: Callable[[float], Any]) -> None:
+        run(LAMBDAS[0])  # compiles, if building it has not
+        before = harness.compilations()
+        for value in LAMBDAS:
+            run(value)
+        counts.append((what, harness.compilations() - before))
+
+    lam = revgrad.LambdaVariable(0.0)
+    start = harness.compilations()
+    try:
+        with_variable = reversal(harness, lam, (2,), dtype)
+        with_variable(x, x)
+    except revgrad.InvalidLambdaError:
+        pass
+    else:
+        if harness.compilations() == start:
+            raise mismatch("a program that is new", "compilations() counts it", "it does not")
+
+        def run_variable(value: float) -> None:
+            lam.value = value
+            with_variable(x, x)
+
+        count("a LambdaVariable", run_variable)
+    if "graph_lambda" in revgrad.get_backend(harness.backend).capabilities:
+        with_argument = harness.graph_lambda(harness.reverse, (2,), dtype, (), dtype)
+        count("λ as an argument", lambda value: as_given(with_argument, x, np.array(value, dtype)))
+    if not counts:
+        raise mismatch("LambdaVariable, or λ as an argument", "one of the two", "neither works")
+    for what, more in counts:
+        if more:
+            raise mismatch(f"{what}, {len(LAMBDAS)} values", "1 compilation", f"{1 + more}")
+
+
+@check("C10", needs="schedules")
+def schedule_in_graph(harness: Harness) -> None:
+    """A schedule gives the same number in Python and inside the graph."""
+    for dtype in harness.dtypes:
+        for schedule in SCHEDULES:
+            run = harness.scalar_program(schedule, dtype)
+            for p in PROGRESS:
+                came = np.asarray(run(np.asarray(p, numpy_dtype(dtype))))
+                given = f"p = {p}, {schedule!r} in {dtype}"
+                close(given, came, np.asarray(schedule(float(np.asarray(p, dtype)))), dtype)
+                if came.dtype != numpy_dtype(dtype):
+                    raise mismatch(given, dtype, came.dtype)
+
+
+@check("C11", needs="forward_mode")
+def forward_mode(harness: Harness) -> None:
+    """Forward mode pushes -λ·t."""
+    for dtype in harness.dtypes:
+        x, t = some((3,), dtype), 2 * some((3,), dtype)
+        given = f"x = {shown(x)}, t = {shown(t)} ({dtype})"
+        own = run_of(harness.forward_mode(lambda x: x, (3,), dtype))(x, t)[1]
+        expect(harness, f"{given}, no reversal: the harness itself", own, t)
+        run = run_of(harness.forward_mode(lambda x: harness.reverse(x, 0.3), (3,), dtype))
+        y, tangent = run(x, t)
+        expect(harness, given, y, x)
+        expect(harness, f"{given}, λ = 0.3", tangent, pulled_back(t, 0.3))
+
+
+@check("C12", needs="second_order")
+def second_order(harness: Harness) -> None:
+    """The derivative of reverse is -λ wherever it appears: f(reverse(x)) has λ²·f'' as its second."""
+    dtype = harness.dtypes[-1]
+    x, v = np.array([0.5, 1.0, -2.0], dtype), np.array([1.0, 0.5, 0.25], dtype)
+    # By hand: the cube's curvature is seen through -λ twice and gives 24λ²x⁴, the square's
+    # through -λ once and gives -6λx⁴; without a reversal 24x⁴ + 6x⁴.
+    for lam, factor in ((None, 30.0), (1.0, 18.0), (2.0, 84.0), (0.5, 3.0)):
+
+        def fn(x: Any, lam: Any = lam) -> Any:
+            return x if lam is None else harness.reverse(x, lam)
+
+        product = run_of(harness.second_order(fn, (3,), dtype))(x, v)[1]
+        given = f"H·v of sum(reverse(x², λ)³), x = {shown(x)}, v = {shown(v)}, λ = {lam}"
+        if lam is None:
+            given = f"H·v of sum((x²)³), x = {shown(x)}, v = {shown(v)}: the harness itself"
+        close(given, product, factor * x**4 * v, dtype)
+
+
+@check("C13", needs="vectorised")
+def vectorised(harness: Harness) -> None:
+    """Vectorisation (vmap, scan, batching) agrees with a loop."""
+    for dtype in harness.dtypes:
+        xs, gs = some((4, 3), dtype), some((4, 3), dtype)[::-1].copy()
+        batched = harness.vectorised(lambda x: harness.reverse(x, 0.3), (3,), dtype)
+        ys, gradients = run_of(batched)(xs, gs)
+        one = reversal(harness, 0.3, (3,), dtype)
+        pairs = [one(x, g) for x, g in zip(xs, gs)]
+        given = f"xs = {shown(xs)}, gs = {shown(gs)} ({dtype}), λ = 0.3"
+        expect(harness, given, ys, np.stack([y for y, _ in pairs]))
+        expect(harness, given, gradients, np.stack([gradient for _, gradient in pairs]))
+
+
+@check("C14", needs="operations")
+def no_trace(harness: Harness) -> None:
+    """A compiled program has no trace of the reversal forward, and one multiply more backward."""
+    dtype = harness.dtypes[0]
+    plain, reversed_ = (
+        [Counter(part) for part in harness.operations(fn, (2, 3), dtype)]
+        for fn in (lambda x: x, lambda x: harness.reverse(x, 0.5))
+    )
+    if reversed_[0] != plain[0]:
+        raise mismatch("the forward program", dict(plain[0]), dict(reversed_[0]))
+    more = reversed_[1] - plain[1]
+    if sum(more.values()) > 1:
+        raise mismatch("the backward program", "one operation more", f"more by {dict(more)}")
+
+
+@check("C15", needs="copies")
+def copies_reverse(harness: Harness) -> None:
+    """Export, clone, copy, pickle and save/load keep the reversal and its λ."""
+    dtype = harness.dtypes[0]
+    x = some((3,), dtype)
+    ways = harness.copies(lambda x: harness.reverse(x, 0.3), (3,), dtype)
+    if not ways:
+        raise mismatch("copies()", "at least one way", "none")
+    for how, run in ways.items():
+        y, gradient = run_of(run)(x, 2 * x)
+        given = f"{how}: x = {shown(x)}, g = {shown(2 * x)}, λ = 0.3"
+        expect(harness, given, y, x)
+        expect(harness, given, gradient, pulled_back(2 * x, 0.3))
+
+
+__all__ = [name for name, value in list(globals().items()) if hasattr(value, "clause")]

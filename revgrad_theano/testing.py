@@ -1,0 +1,204 @@
+"""Lets the conformance kit drive Theano."""
+
+from __future__ import annotations
+
+import revgrad_theano.compat  # noqa: F401  before theano
+
+import copy
+import pickle
+import threading
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+
+import numpy as np
+import theano
+import theano.tensor as T
+from theano.compile.function_module import FunctionMaker
+
+from revgrad.testing import Harness
+
+try:  # Theano-PyMC 1.1 renamed theano.gof
+    from theano.graph.fg import FunctionGraph
+    from theano.graph.opt import MergeOptimizer
+except ImportError:
+    from theano.gof import FunctionGraph, MergeOptimizer
+
+__all__ = ["TheanoHarness"]
+
+_compiling = threading.Lock()
+_compilations = [0]
+
+
+def _count(make: Callable[..., None]) -> Callable[..., None]:
+    def counted(self: Any, *args: Any, **kwargs: Any) -> None:
+        _compilations[0] += 1
+        make(self, *args, **kwargs)
+
+    return counted
+
+
+FunctionMaker.__init__ = _count(FunctionMaker.__init__)
+
+
+class TheanoHarness(Harness):
+    """Compiles with all rewrites and the Python linker: nothing waits for a C++ compiler."""
+
+    backend = "theano"
+    mode = theano.Mode(linker="py", optimizer="fast_run")
+
+    def apply(self, fn: Callable[..., Any], x: Any, *args: Any) -> Any:
+        """Return ``fn(x)`` for a Theano variable; where `fn` takes something else, wrap it."""
+        return fn(x, *args)
+
+    def program(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Compile the value and the gradient in one function."""
+        x = _tensor(shape, dtype)
+        return self._pulled_back(x, self.apply(fn, x))
+
+    def _pulled_back(self, x: Any, y: Any, *more: Any) -> Any:
+        g = y.type()
+        return self._compile([x, *more, g], [y, _pullback(y, x, g)])
+
+    def _compile(self, inputs: List[Any], outputs: Any) -> Any:
+        with _compiling:  # Theano's compiler shares state between threads
+            return theano.function(inputs, outputs, mode=self.mode, on_unused_input="ignore")
+
+    def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
+        """Sum with constants of the dtype of the values: a Python float could raise it."""
+        constants = [T.constant(weight, dtype=values[0].dtype) for weight in weights]
+        return sum(value * constant for value, constant in zip(values, constants))
+
+    def constant(self, array: Any) -> Any:
+        """Return a constant of the graph."""
+        return T.constant(array)
+
+    def values(self) -> Iterable[Any]:
+        """Return an input, a constant, a shared variable, a sparse matrix, an expression."""
+        import theano.sparse
+
+        shared, x = theano.shared(np.ones(2)), T.fvector()
+        return [x, T.constant(np.ones(2)), shared, theano.sparse.csr_matrix(dtype="float32"), x + 1]
+
+    def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
+        """Look at the memory with the reversal compiled away, and with the Op still there."""
+        array = np.ones(shape, dtype)
+        for optimizer in ("fast_run", None):
+            x = _tensor(shape, dtype)
+            run = theano.function(
+                [theano.In(x, borrow=True)],
+                theano.Out(self.apply(fn, x), borrow=True),
+                mode=theano.Mode(linker="py", optimizer=optimizer),
+            )
+            if not np.shares_memory(run(array), array):
+                return False
+        return True
+
+    def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Merge, canonicalise, or both, and take the gradient then."""
+        query = theano.compile.mode.optdb.query
+        rewrites = {
+            "merged": MergeOptimizer(),
+            "canonicalised": query("+canonicalize"),
+            "merged and canonicalised": query("+merge", "+canonicalize"),
+        }
+        programs = {}
+        for how, rewrite in rewrites.items():
+            x = _tensor(shape, dtype)
+            graph = FunctionGraph([x], [self.apply(fn, x)])
+            rewrite.optimize(graph)
+            (x,), (y,) = graph.inputs, graph.outputs
+            g = y.type()
+            outputs = copy.deepcopy([x, g, y, _pullback(y, x, g)])  # a graph owns its variables
+            programs[how] = self._compile(outputs[:2], outputs[2:])
+        return programs
+
+    def compilations(self) -> int:
+        """Count the functions that Theano has made since this module was imported."""
+        return _compilations[0]
+
+    def graph_lambda(self, fn: Any, shape: Any, dtype: Any, lam_shape: Any, lam_dtype: Any) -> Any:
+        """Compile a function with λ as an input."""
+        x, lam = _tensor(shape, dtype), _tensor(lam_shape, lam_dtype)
+        return self._pulled_back(x, self.apply(fn, x, lam), lam)
+
+    def lambda_gradient(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Ask `theano.grad` for the gradient of λ."""
+        x, lam = _tensor(shape, dtype), _tensor((), dtype)
+        y = self.apply(fn, x, lam)
+        g = y.type()
+        gradient = theano.grad(
+            (y * g).sum(), lam, disconnected_inputs="ignore", return_disconnected="None"
+        )
+        if gradient is None:
+            return lambda *arrays: None
+        return self._compile([x, lam, g], gradient)
+
+    def scalar_program(self, fn: Any, dtype: Any) -> Any:
+        """Compile a function of a scalar."""
+        p = _tensor((), dtype)
+        return self._compile([p], fn(p))
+
+    def forward_mode(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Use `theano.Rop`."""
+        x = _tensor(shape, dtype)
+        y, t = self.apply(fn, x), x.type()
+        return self._compile([x, t], [y, theano.Rop(y, x, t)])
+
+    def second_order(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Differentiate the product of the gradient and `v`."""
+        x = _tensor(shape, dtype)
+        v = x.type()
+        cost = (self.apply(fn, x**2) ** 3).sum()
+        return self._compile([x, v], [cost, theano.grad((theano.grad(cost, x) * v).sum(), x)])
+
+    def vectorised(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Use `theano.scan`."""
+        xs = _tensor((0, *shape), dtype)
+        ys, _ = theano.scan(lambda x: self.apply(fn, x), sequences=xs)
+        return self._pulled_back(xs, ys)
+
+    def operations(self, fn: Any, shape: Any, dtype: Any) -> Any:
+        """Name the Ops of the compiled functions, those of inner graphs included."""
+        x, g = _tensor(shape, dtype), _tensor(shape, dtype)
+        forward = self._compile([x], T.nnet.sigmoid(self.apply(fn, x)).sum())
+        backward = self._compile([x, g], _pullback(self.apply(fn, x), x, g))
+        return _ops_of(forward), _ops_of(backward)
+
+    def copies(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Copy and pickle the graph and the compiled function, and clone the graph."""
+        x = _tensor(shape, dtype)
+        y = self.apply(fn, x)
+        compiled, other = self._pulled_back(x, y), x.type()
+        return {
+            "copy of the graph": self._pulled_back(*copy.deepcopy((x, y))),
+            "pickle of the graph": self._pulled_back(*pickle.loads(pickle.dumps((x, y), 2))),
+            "clone": self._pulled_back(other, _clone(y, {x: other})),
+            "copy of the function": compiled.copy(),
+            "pickle of the function": pickle.loads(pickle.dumps(compiled, 2)),
+        }
+
+
+def _clone(y: Any, replace: Dict[Any, Any]) -> Any:
+    clone = getattr(theano, "clone", None) or theano.clone_replace  # renamed by Theano-PyMC 1.1
+    return clone(y, replace=replace)
+
+
+def _tensor(shape: Tuple[int, ...], dtype: str) -> Any:
+    return T.TensorType(dtype, [length == 1 for length in shape])()
+
+
+def _pullback(y: Any, x: Any, g: Any) -> Any:
+    # Lop would give a constant 0 where they are not connected; the kit wants to know.
+    return theano.grad(
+        None, x, known_grads={y: g}, disconnected_inputs="ignore", return_disconnected="None"
+    )
+
+
+def _ops_of(function: Any) -> List[str]:
+    found: Counter = Counter()
+    for node in function.maker.fgraph.toposort():
+        found[type(node.op).__name__] += 1
+        inner = getattr(node.op, "fn", None)
+        if inner is not None:
+            found.update(_ops_of(inner))
+    return sorted(found.elements())

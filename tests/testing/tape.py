@@ -1,0 +1,551 @@
+"""A small graph framework in NumPy, its backend and its harness.
+
+Graphs are built from values without numbers, differentiated by building more graph, rewritten,
+pickled, mapped over a batch and compiled, as in the frameworks that revgrad is for; so every
+check of the kit runs here with no framework installed.
+"""
+
+import copy
+import operator
+import pickle
+from functools import reduce
+
+import numpy as np
+
+import revgrad
+from revgrad.backend import (
+    cast_lambda,
+    check_lambda_shape,
+    no_gradient_error,
+    unknown_lambda_error,
+)
+from revgrad.testing import CAPABILITIES, Harness
+
+try:
+    import ml_dtypes
+
+    HALF = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+except ImportError:  # it has no wheel for Python 3.8
+    HALF = {"float16": np.float16}
+
+
+# --- the framework --------------------------------------------------------------------------------
+
+
+class Tensor:
+    """A value of the graph: what computes it, and from what."""
+
+    def __init__(self, op, inputs, shape, dtype):
+        self.op, self.inputs = op, tuple(inputs)
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+
+    __add__ = __radd__ = lambda self, other: apply("add", self, other)
+    __mul__ = __rmul__ = lambda self, other: apply("multiply", self, other)
+    __sub__ = lambda self, other: apply("subtract", self, other)
+    __rsub__ = lambda self, other: apply("subtract", other, self)
+    __truediv__ = lambda self, other: apply("divide", self, other)
+    __rtruediv__ = lambda self, other: apply("divide", other, self)
+    __pow__ = lambda self, other: apply("power", self, other)
+    __rpow__ = lambda self, other: apply("power", other, self)
+    __matmul__ = lambda self, other: apply("matmul", self, other)
+    __neg__ = lambda self: apply("negative", self)
+    __lt__ = lambda self, other: apply("less", self, other)
+    __le__ = lambda self, other: apply("less_equal", self, other)
+    __gt__ = lambda self, other: apply("greater", self, other)
+    __ge__ = lambda self, other: apply("greater_equal", self, other)
+
+
+class Parameter(Tensor):
+    """A tensor that is trained, as user code makes it."""
+
+
+class Op:
+    """Computes a value; two Ops of one class and state are equal, and may be merged."""
+
+    removable = False  # whether the compiler may put the first input in its place
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self):
+        return hash(type(self))
+
+    def __call__(self, *inputs):
+        return Tensor(self, inputs, inputs[0].shape, inputs[0].dtype)
+
+    @property
+    def name(self):
+        return type(self).__name__
+
+
+class Source(Op):
+    """An input of the graph, or a cell that keeps its number between runs."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+class Slice(Source):
+    """One element of the batch that a Map goes over."""
+
+
+class Constant(Op):
+    def __init__(self, value):
+        self.value = np.array(value)
+        self.value.setflags(write=False)
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.key == other.key
+
+    __hash__ = Op.__hash__
+
+    @property
+    def key(self):
+        return self.value.tobytes(), self.value.shape, self.value.dtype
+
+    def compute(self):
+        return self.value
+
+
+def derivative_of(name):
+    """Return the pullback of an elementwise function: cotangent and inputs to cotangents."""
+    return {
+        "add": lambda g, a, b: (g, g),
+        "subtract": lambda g, a, b: (g, -g),
+        "multiply": lambda g, a, b: (g * b, g * a),
+        "divide": lambda g, a, b: (g / b, -g * a / (b * b)),
+        "power": lambda g, a, n: (g * n * a ** (n - 1), None),
+        "negative": lambda g, a: (-g,),
+        "tanh": lambda g, a: (g * (1 - tanh(a) ** 2),),
+        "exp": lambda g, a: (g * exp(a),),
+        "log": lambda g, a: (g / a,),
+        "maximum": lambda g, a, b: (where(a > b, g, 0.0 * g), where(a > b, 0.0 * g, g)),
+    }[name]
+
+
+class Elementwise(Op):
+    def __init__(self, name):
+        self.function = name
+
+    @property
+    def name(self):
+        return self.function
+
+    def compute(self, *values):
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(np, self.function)(*values))
+
+    def pullback(self, inputs, g):
+        cotangents = derivative_of(self.function)(g, *inputs)
+        return [c and sum_to(c, each.shape) for c, each in zip(cotangents, inputs)]
+
+
+class Cast(Op):
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def compute(self, value):
+        return value.astype(self.dtype)
+
+    def pullback(self, inputs, g):
+        return [cast(g, inputs[0].dtype)]
+
+
+class Sum(Op):
+    """The sum over all elements, or over what a shape does not have."""
+
+    def __init__(self, shape=()):
+        self.shape = shape
+
+    def compute(self, value):
+        if self.shape == ():
+            return np.asarray(value.sum(dtype=value.dtype))
+        lead = value.ndim - len(self.shape)
+        value = value.sum(axis=tuple(range(lead)), dtype=value.dtype)
+        axes = tuple(i for i, n in enumerate(self.shape) if n == 1 and value.shape[i] != 1)
+        return value.sum(axis=axes, keepdims=True, dtype=value.dtype)
+
+    def pullback(self, inputs, g):
+        return [g * constant(np.ones(inputs[0].shape), g.dtype)]
+
+
+class MatMul(Op):
+    def compute(self, a, b):
+        return a @ b
+
+    def pullback(self, inputs, g):
+        a, b = inputs
+        return [g @ transpose(b), transpose(a) @ g]
+
+
+class Transpose(Op):
+    def compute(self, value):
+        return value.T
+
+    def pullback(self, inputs, g):
+        return [transpose(g)]
+
+
+class Stop(Op):
+    """The identity, through which no gradient passes."""
+
+    def compute(self, value):
+        return value
+
+    def pullback(self, inputs, g):
+        return [None]
+
+
+class Map(Op):
+    """A graph with one or more inputs, run for each element of a batch."""
+
+    def __init__(self, inner_inputs, inner_output):
+        self.inner = inner_inputs, inner_output
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def compute(self, *batches):
+        run = evaluate(*self.inner)
+        return np.stack([run(*(np.asarray(each) for each in row)) for row in zip(*batches)])
+
+    def pullback(self, inputs, g):
+        slices, output = self.inner
+        g_slice = Tensor(Slice(), (), output.shape, g.dtype)
+        cotangents = gradient(output, slices, g_slice)
+        return [
+            c and Tensor(Map([*slices, g_slice], c), [*inputs, g], each.shape, c.dtype)
+            for c, each in zip(cotangents, inputs)
+        ]
+
+
+def source(shape, dtype, kind=Source, cls=Tensor):
+    return cls(kind(), (), shape, dtype)
+
+
+def constant(value, dtype=None):
+    value = np.asarray(value, dtype)
+    return Tensor(Constant(value), (), value.shape, value.dtype)
+
+
+def apply(name, *inputs):
+    """Build an elementwise node; a number takes the dtype of the tensors that it meets."""
+    like = next(each.dtype for each in inputs[::-1] if isinstance(each, Tensor))
+    inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
+    if name == "matmul":
+        a, b = inputs
+        return Tensor(MatMul(), inputs, (a.shape[0], b.shape[1]), np.result_type(a.dtype, b.dtype))
+    # By shapes of no memory: only what broadcasting makes of them is wanted.
+    shape = np.broadcast(*(np.broadcast_to(np.int8(0), each.shape) for each in inputs)).shape
+    empty = [np.ones((), each.dtype) for each in inputs]
+    return Tensor(Elementwise(name), inputs, shape, Elementwise(name).compute(*empty).dtype)
+
+
+def cast(x, dtype):
+    return x if x.dtype == dtype else Tensor(Cast(np.dtype(dtype)), (x,), x.shape, dtype)
+
+
+def sum_to(x, shape=()):
+    return x if x.shape == shape else Tensor(Sum(shape), (x,), shape, x.dtype)
+
+
+def transpose(x):
+    return Tensor(Transpose(), (x,), x.shape[::-1], x.dtype)
+
+
+def stop_gradient(x):
+    return Stop()(x)
+
+
+def tanh(x):
+    return apply("tanh", x)
+
+
+def cos(x):
+    return apply("cos", x)
+
+
+def exp(x):
+    return apply("exp", x)
+
+
+def log(x):
+    return apply("log", x)
+
+
+def minimum(a, b):
+    return apply("minimum", a, b)
+
+
+def maximum(a, b):
+    return apply("maximum", a, b)
+
+
+def where(condition, a, b):
+    return apply("where", condition, a, b)
+
+
+def isfinite(x):
+    return apply("isfinite", x)
+
+
+def zeros_like(x):
+    return constant(np.zeros(x.shape), x.dtype)
+
+
+def nodes_of(*outputs):
+    """Return every tensor that the outputs depend on, inputs before what is computed from them."""
+    order, seen, stack = [], set(), [(each, False) for each in outputs]
+    while stack:
+        node, entered = stack.pop()
+        if entered:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((each, False) for each in node.inputs)
+    return order
+
+
+def gradient(y, wrt, g):
+    """Return the cotangents of tensors, None where `y` does not depend on them."""
+    cotangents = {id(y): g}
+    for node in reversed(nodes_of(y)):
+        arrived = cotangents.get(id(node))
+        if arrived is not None and node.inputs and not any(node is each for each in wrt):
+            for each, c in zip(node.inputs, node.op.pullback(node.inputs, arrived)):
+                if c is not None:
+                    before = cotangents.get(id(each))
+                    cotangents[id(each)] = c if before is None else before + c
+    return [cotangents.get(id(each)) for each in wrt]
+
+
+def push_forward(y, x, tangent):
+    """Return the tangent of `y`: the pullback of the pullback, or the Op's own rule."""
+    tangents = {id(x): tangent}
+    for node in nodes_of(y):
+        arrived = [tangents.get(id(each)) for each in node.inputs]
+        if id(node) in tangents or all(each is None for each in arrived):
+            continue
+        if hasattr(node.op, "push_forward"):
+            tangents[id(node)] = node.op.push_forward(node.inputs, arrived)
+            continue
+        parts = []
+        for each, t in zip(node.inputs, arrived):
+            if t is not None:
+                # The pullback is linear in its cotangent: its transpose is the push-forward.
+                g = source(node.shape, node.dtype)
+                back = gradient(node, [each], g)[0]
+                if back is not None:
+                    parts.append(gradient(back, [g], t)[0])
+        if parts:
+            tangents[id(node)] = reduce(operator.add, parts)
+    return tangents.get(id(y))
+
+
+def rebuilt(outputs, change):
+    """Return copies of the outputs, each node passed through ``change(node, new inputs)``."""
+    new = {}
+    for node in nodes_of(*outputs):
+        new[id(node)] = change(node, [new[id(each)] for each in node.inputs])
+    return [new[id(each)] for each in outputs]
+
+
+def merged(*outputs):
+    """Return the outputs with equal nodes made one."""
+    known = {}
+
+    def change(node, inputs):
+        if isinstance(node.op, Source):
+            return node
+        key = node.op, tuple(id(each) for each in inputs)
+        if key not in known:
+            known[key] = Tensor(node.op, inputs, node.shape, node.dtype)
+        return known[key]
+
+    return rebuilt(outputs, change)
+
+
+def simplified(*outputs):
+    """Return the outputs without the nodes that only the gradient needs, constants folded."""
+
+    def change(node, inputs):
+        if node.op.removable:
+            return inputs[0]
+        if inputs and all(isinstance(each.op, Constant) for each in inputs):
+            return constant(node.op.compute(*(each.op.value for each in inputs)))
+        return node if not node.inputs else Tensor(node.op, inputs, node.shape, node.dtype)
+
+    return rebuilt(outputs, change)
+
+
+def evaluate(inputs, output):
+    """Return a function of arrays that computes one tensor, as the graph stands."""
+
+    def run(*arrays):
+        values = {id(each): array for each, array in zip(inputs, arrays)}
+        for node in nodes_of(output):
+            if id(node) not in values:
+                if isinstance(node.op, Source):
+                    values[id(node)] = node.op.value
+                else:
+                    values[id(node)] = node.op.compute(*(values[id(i)] for i in node.inputs))
+        return values[id(output)]
+
+    return run
+
+
+compiled = []
+"""The programs that were compiled in this process."""
+
+
+def compile(inputs, outputs):
+    """Return a function of arrays that computes tensors; None stands for itself."""
+    wanted = [each for each in outputs if each is not None]
+    simple = dict(zip(map(id, wanted), simplified(*wanted)))
+    runs = [each if each is None else evaluate(inputs, simple[id(each)]) for each in outputs]
+    compiled.append(runs)
+    return lambda *arrays: tuple(run and run(*arrays) for run in runs)
+
+
+# --- the backend ----------------------------------------------------------------------------------
+
+
+class Reverse(Op):
+    """The identity, whose gradient is multiplied by -λ, its second input."""
+
+    removable = True
+
+    def compute(self, x, lam):
+        return x
+
+    def pullback(self, inputs, g):
+        return [-inputs[1] * g, None]
+
+    def push_forward(self, inputs, tangents):
+        return -inputs[1] * tangents[0]
+
+
+class TapeBackend(revgrad.Backend):
+    capabilities = frozenset(CAPABILITIES)
+    op = Reverse()
+
+    def reverse(self, x, lam):
+        if x.dtype.name not in ("float32", "float64", *HALF):
+            raise no_gradient_error(x, x.dtype)
+        return self.op(x, self.as_lambda(lam, x))
+
+    def as_lambda(self, lam, x):
+        if isinstance(lam, (float, np.ndarray)):
+            lam = constant(cast_lambda(lam, x.dtype))
+        elif isinstance(lam, revgrad.LambdaVariable):
+            lam = lam.cell(self)
+        elif not isinstance(lam, Tensor):
+            raise unknown_lambda_error(lam, "a tensor")
+        check_lambda_shape(lam.shape, x.shape)
+        return cast(lam, x.dtype)
+
+    def new_cell(self, value):
+        cell = source((), "float64")
+        self.set_cell(cell, value)
+        return cell
+
+    def set_cell(self, cell, value):
+        cell.op.value = np.asarray(value)
+
+    @property
+    def xp(self):
+        import tape
+
+        return tape
+
+
+# --- the harness ----------------------------------------------------------------------------------
+
+
+class TapeHarness(Harness):
+    backend = "tape"
+    half_dtypes = tuple(HALF)
+
+    def program(self, fn, shape, dtype):
+        x = source(shape, HALF.get(dtype, dtype))
+        return self._pulled_back(x, fn(x))
+
+    def _pulled_back(self, x, y):
+        g = source(y.shape, y.dtype)
+        return compile([x, g], [y, gradient(y, [x], g)[0]])
+
+    def constant(self, array):
+        return constant(array)
+
+    def values(self):
+        return [source((2,), "float32", cls=Parameter), constant([1.0])]
+
+    def views(self, fn, shape, dtype):
+        x, array = source(shape, dtype), np.ones(shape, dtype)
+        (value,) = compile([x], [fn(x)])(array)
+        return np.shares_memory(value, array)
+
+    def rewritten(self, fn, shape, dtype):
+        x = source(shape, dtype)
+        return {"merged": self._pulled_back(x, merged(fn(x))[0])}
+
+    def compilations(self):
+        return len(compiled)
+
+    def graph_lambda(self, fn, shape, dtype, lam_shape, lam_dtype):
+        x, lam, g = source(shape, dtype), source(lam_shape, lam_dtype), source(shape, dtype)
+        y = fn(x, lam)
+        return compile([x, lam, g], [y, gradient(y, [x], g)[0]])
+
+    def lambda_gradient(self, fn, shape, dtype):
+        x, lam, g = source(shape, dtype), source((), dtype), source(shape, dtype)
+        run = compile([x, lam, g], gradient(fn(x, lam), [lam], g))
+        return lambda *arrays: run(*arrays)[0]
+
+    def scalar_program(self, fn, dtype):
+        p = source((), dtype)
+        run = compile([p], [fn(p)])
+        return lambda value: run(value)[0]
+
+    def forward_mode(self, fn, shape, dtype):
+        x, t = source(shape, dtype), source(shape, dtype)
+        y = fn(x)
+        return compile([x, t], [y, push_forward(y, x, t)])
+
+    def second_order(self, fn, shape, dtype):
+        x, v = source(shape, dtype), source(shape, dtype)
+        cost = fn(x**2) ** 3
+        slope = gradient(cost, [x], constant(np.ones(shape), dtype))[0]
+        return compile([x, v], [sum_to(cost), gradient(slope, [x], v)[0]])
+
+    def vectorised(self, fn, shape, dtype):
+        element = source(shape, dtype, Slice)
+        y = fn(element)
+        xs = source((4, *shape), dtype)
+        return self._pulled_back(xs, Tensor(Map([element], y), [xs], (4, *y.shape), y.dtype))
+
+    def operations(self, fn, shape, dtype):
+        x, g = source(shape, dtype), source(shape, dtype)
+        y = fn(x)
+        programs = simplified(tanh(y)), simplified(gradient(y, [x], g)[0])
+        return tuple([node.op.name for node in nodes_of(*each) if node.inputs] for each in programs)
+
+    def copies(self, fn, shape, dtype):
+        x = source(shape, dtype)
+        graph = x, fn(x)
+        return {
+            "copy": self._pulled_back(*copy.deepcopy(graph)),
+            "pickle": self._pulled_back(*pickle.loads(pickle.dumps(graph))),
+        }
+
+
+SPEC = revgrad.BackendSpec(
+    name="tape",
+    claims=("tape:Tensor",),
+    factory="tape:TapeBackend",
+    harness="tape:TapeHarness",
+)
