@@ -7,8 +7,7 @@ import revgrad_theano.compat  # noqa: F401  before theano
 import copy
 import pickle
 import threading
-from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import theano
@@ -57,7 +56,11 @@ class TheanoHarness(Harness):
 
     def _pulled_back(self, x: Any, y: Any, *more: Any) -> Any:
         g = y.type()
-        return self._compile([x, *more, g], [y, _pullback(y, x, g)])
+        gradient = _pullback(y, x, g)
+        if gradient is None:
+            run = self._compile([x, *more, g], y)
+            return lambda *arrays: (run(*arrays), None)
+        return self._compile([x, *more, g], [y, gradient])
 
     def _compile(self, inputs: List[Any], outputs: Any) -> Any:
         with _compiling:  # Theano's compiler shares state between threads
@@ -73,11 +76,15 @@ class TheanoHarness(Harness):
         return T.constant(array)
 
     def values(self) -> Iterable[Any]:
-        """Return an input, a constant, a shared variable, a sparse matrix, an expression."""
+        """Return inputs, an expression, a shared variable, a constant, a class of a user's."""
         import theano.sparse
 
-        shared, x = theano.shared(np.ones(2)), T.fvector()
-        return [x, T.constant(np.ones(2)), shared, theano.sparse.csr_matrix(dtype="float32"), x + 1]
+        class UsersVariable(T.TensorVariable):
+            pass
+
+        x, sparse = T.fvector(), theano.sparse.csr_matrix(dtype="float32")
+        shared, constant = theano.shared(np.ones(2)), T.constant(np.ones(2))
+        return [x, x + 1, shared, constant, sparse, UsersVariable(T.dvector)]
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Look at the memory with the reversal compiled away, and with the Op still there."""
@@ -154,6 +161,7 @@ class TheanoHarness(Harness):
     def vectorised(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Use `theano.scan`."""
         xs = _tensor((0, *shape), dtype)
+        xs.name = "xs"  # scan names what it hands to fn after it
         ys, _ = theano.scan(lambda x: self.apply(fn, x), sequences=xs)
         return self._pulled_back(xs, ys)
 
@@ -195,10 +203,16 @@ def _pullback(y: Any, x: Any, g: Any) -> Any:
 
 
 def _ops_of(function: Any) -> List[str]:
-    found: Counter = Counter()
-    for node in function.maker.fgraph.toposort():
-        found[type(node.op).__name__] += 1
-        inner = getattr(node.op, "fn", None)
-        if inner is not None:
-            found.update(_ops_of(inner))
-    return sorted(found.elements())
+    return list(_names_of(function.maker.fgraph.toposort()))
+
+
+def _names_of(nodes: Iterable[Any]) -> Iterator[str]:
+    for node in nodes:
+        op = getattr(node.op, "scalar_op", node.op)  # what an Elemwise does to each element
+        inner = getattr(node.op, "fn", None)  # of scan
+        if hasattr(op, "fgraph"):  # Elemwises that were fused
+            yield from _names_of(op.fgraph.toposort())
+        elif inner is not None:
+            yield from _ops_of(inner)
+        else:
+            yield type(op).__name__

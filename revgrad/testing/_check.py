@@ -58,17 +58,19 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
 
     def decorate(function: Callable[[Harness], None]) -> Any:
         name = function.__name__
+        words = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+        title = f"{clause} {name}: {words}"
 
         @functools.wraps(function)
         def checked(harness: Harness) -> None:
+            __tracebackhide__ = True
             try:
                 function(harness)
+            except Mismatch as error:  # it says everything, and its traceback nothing more
+                raise ConformanceError(f"{title}\n{error}") from None
             except Exception as error:
-                what = str(error)
-                if not isinstance(error, Mismatch):
-                    what = f"it raised {type(error).__name__}: {what}"
-                words = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-                raise ConformanceError(f"{clause} {name}: {words}\n{what}") from error
+                what = f"it raised {type(error).__name__}: {error}"
+                raise ConformanceError(f"{title}\n  {what}") from error
 
         checked.clause = clause  # type: ignore[attr-defined]
         checked.needs = needs  # type: ignore[attr-defined]

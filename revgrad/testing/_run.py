@@ -107,7 +107,5 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
 
         return run
 
-    return pytest.mark.parametrize(
-        "check",
-        [pytest.param(bound(name), id=f"{CHECKS[name].clause}-{name}") for name in CHECKS],
-    )
+    ids = [f"{check.clause}-{name}" for name, check in CHECKS.items()]
+    return pytest.mark.parametrize("check", [bound(name) for name in CHECKS], ids=ids)

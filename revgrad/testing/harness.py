@@ -57,7 +57,7 @@ class Harness(abc.ABC):
         False where the framework's arithmetic takes subnormal numbers for zero.
     examples : int
         How many examples a property is tried on, where hypothesis is installed. Lower it where a
-        program takes long to compile.
+        program takes long to compile; with 0 there are the fixed examples alone.
     expected_failures : mapping of str to str
         The names of checks that fail, each with the reason. One that passes is a failure.
 
@@ -155,7 +155,7 @@ class Harness(abc.ABC):
         """
         return ()
 
-    # --- what the capabilities unlock, in the order of the clauses ---------------------------------
+    # --- what the capabilities unlock -------------------------------------------------------------
 
     def views(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> bool:
         """Say whether the value of `fn`, once computed, lies in the memory of `x` (C1)."""

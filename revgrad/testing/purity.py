@@ -88,6 +88,7 @@ def threads_agree(harness: Harness) -> None:
     revgrad.register(revgrad.unregister(harness.backend))
     barrier = threading.Barrier(THREADS, timeout=60)
     answers: List[Any] = [None] * THREADS
+    errors: List[Exception] = []
     dtype = harness.dtypes[0]
     one = np.ones((1,), dtype)
 
@@ -106,8 +107,10 @@ def threads_agree(harness: Harness) -> None:
         try:
             gradient = run_of(harness.program(fn, (1,), dtype))(one, one)[1]
             answers[number] = float(gradient[0])
+        except threading.BrokenBarrierError:
+            pass  # another thread has failed, and says why
         except Exception as error:
-            answers[number] = f"{type(error).__name__}: {error}"
+            errors.append(error)
             barrier.abort()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
@@ -115,6 +118,8 @@ def threads_agree(harness: Harness) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]
     expected = [-1.0 - number for number in range(THREADS)]
     if answers != expected:
         raise mismatch(f"x = g = [1.], λ = 1 to {THREADS} on {THREADS} threads", expected, answers)

@@ -91,9 +91,12 @@ def arrays(shape: Tuple[int, ...], dtype: str, subnormals: bool = True) -> st.Se
     """
     info = floating(dtype)
     least = float(info.tiny)
-    element = st.sampled_from([1.0, -0.0, np.inf, -np.inf, np.nan]) | st.floats(
-        -float(info.max), float(info.max)
-    ).filter(lambda value: subnormals or value == 0 or abs(value) >= least)
+    special = [1.0, -0.0, np.inf, -np.inf, np.nan]
+    if subnormals:
+        special += [least * float(info.eps), -least * 0.75]
+    element = st.sampled_from(special) | st.floats(-float(info.max), float(info.max)).filter(
+        lambda value: subnormals or value == 0 or abs(value) >= least
+    )
     size = int(np.prod(shape))
     return st.lists(element, min_size=size, max_size=size).map(
         lambda values: np.array(values, "float64").astype(dtype).reshape(shape)
@@ -120,13 +123,9 @@ def cases(
         Shrinks towards a scalar, λ = 1 and a cotangent of 1.
     """
 
-    @st.composite
-    def case(draw: Any) -> Case:
-        dtype, shape = draw(dtypes(dtypes_)), draw(shapes(max_dims))
-        return Case(
-            lam=draw(lambdas(dtype, subnormals)),
-            x=draw(arrays(shape, dtype, subnormals)),
-            g=draw(arrays(shape, dtype, subnormals)),
-        )
+    def with_shape_and_dtype(drawn: Tuple[Tuple[int, ...], str]) -> st.SearchStrategy[Case]:
+        shape, dtype = drawn
+        values = arrays(shape, dtype, subnormals)
+        return st.builds(Case, lambdas(dtype, subnormals), values, values)
 
-    return case()
+    return st.tuples(shapes(max_dims), dtypes(dtypes_)).flatmap(with_shape_and_dtype)

@@ -13,10 +13,12 @@ pytest.importorskip("sklearn")
 from test_examples import EXAMPLES  # noqa: E402  it puts the examples on the path
 import three_ways  # noqa: E402
 import theano  # noqa: E402
-from theano_clauses import compilations  # noqa: E402
 
 import problems  # noqa: E402
 import revgrad  # noqa: E402
+from revgrad_theano.testing import TheanoHarness  # noqa: E402
+
+compilations = TheanoHarness().compilations
 
 
 def test_three_ways_give_one_loss_curve_with_one_compilation_each():
@@ -25,12 +27,11 @@ def test_three_ways_give_one_loss_curve_with_one_compilation_each():
     schedule = revgrad.schedules.Dann(gamma=10)
     curves = {}
     for name, make in three_ways.WAYS.items():
-        with compilations() as made:
-            way = make(schedule, steps)
-        assert len(made) == 2  # the one that trains and the one that predicts
-        with compilations() as made:
-            curves[name] = three_ways.train(way, problem, steps, seed=1)
-        assert not made
+        before = compilations()
+        way = make(schedule, steps)
+        assert compilations() == before + 2  # the one that trains and the one that predicts
+        curves[name] = three_ways.train(way, problem, steps, seed=1)
+        assert compilations() == before + 2
     first = curves.pop("variable")
     assert first.shape == (steps, 2) and np.ptp(first[:, 0]) > 0.1
     for name, losses in curves.items():

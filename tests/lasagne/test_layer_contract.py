@@ -1,17 +1,21 @@
-"""The clauses of the contract, on the reversal as it comes out of a Lasagne layer."""
+"""The clauses of the contract, on layers: by the call, and by the layer itself."""
 
-import lasagne
-import pytest
-from theano_clauses import CLAUSES
-
+from revgrad.testing import conformance
 from revgrad_lasagne import ReverseGradientLayer
+from revgrad_lasagne.testing import LasagneHarness
 
 
-def layer_reversal(x, lam):
-    layer = ReverseGradientLayer(lasagne.layers.InputLayer((None,) * getattr(x, "ndim", 0)), lam)
-    return lasagne.layers.get_output(layer, x)
+class LayerHarness(LasagneHarness):
+    """Puts the layer to the checks."""
+
+    reverse = staticmethod(ReverseGradientLayer)
 
 
-@pytest.mark.parametrize("clause", CLAUSES)
-def test_clause(clause):
-    CLAUSES[clause](layer_reversal)
+@conformance("lasagne")
+def test_reverse(check):
+    check()
+
+
+@conformance(LayerHarness())
+def test_the_layer(check):
+    check()

@@ -39,20 +39,34 @@ class Tensor:
         self.op, self.inputs = op, tuple(inputs)
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
 
-    __add__ = __radd__ = lambda self, other: apply("add", self, other)
-    __mul__ = __rmul__ = lambda self, other: apply("multiply", self, other)
-    __sub__ = lambda self, other: apply("subtract", self, other)
-    __rsub__ = lambda self, other: apply("subtract", other, self)
-    __truediv__ = lambda self, other: apply("divide", self, other)
-    __rtruediv__ = lambda self, other: apply("divide", other, self)
-    __pow__ = lambda self, other: apply("power", self, other)
-    __rpow__ = lambda self, other: apply("power", other, self)
-    __matmul__ = lambda self, other: apply("matmul", self, other)
-    __neg__ = lambda self: apply("negative", self)
-    __lt__ = lambda self, other: apply("less", self, other)
-    __le__ = lambda self, other: apply("less_equal", self, other)
-    __gt__ = lambda self, other: apply("greater", self, other)
-    __ge__ = lambda self, other: apply("greater_equal", self, other)
+
+def operator_of(name, swapped=False):
+    """Return the method behind an operator."""
+
+    def method(self, *other):
+        return apply(name, *other, self) if swapped else apply(name, self, *other)
+
+    return method
+
+
+for _name, _function in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "pow": "power",
+}.items():
+    setattr(Tensor, f"__{_name}__", operator_of(_function))
+    setattr(Tensor, f"__r{_name}__", operator_of(_function, swapped=True))
+for _name, _function in {
+    "neg": "negative",
+    "matmul": "matmul",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
+    setattr(Tensor, f"__{_name}__", operator_of(_function))
 
 
 class Parameter(Tensor):
@@ -135,8 +149,9 @@ class Elementwise(Op):
         return self.function
 
     def compute(self, *values):
+        # With one dimension more, as NumPy 1 takes a scalar's dtype for one that does not count.
         with np.errstate(all="ignore"):
-            return np.asarray(getattr(np, self.function)(*values))
+            return getattr(np, self.function)(*(value[None] for value in values))[0, ...]
 
     def pullback(self, inputs, g):
         cotangents = derivative_of(self.function)(g, *inputs)
@@ -240,7 +255,7 @@ def apply(name, *inputs):
         return Tensor(MatMul(), inputs, (a.shape[0], b.shape[1]), np.result_type(a.dtype, b.dtype))
     # By shapes of no memory: only what broadcasting makes of them is wanted.
     shape = np.broadcast(*(np.broadcast_to(np.int8(0), each.shape) for each in inputs)).shape
-    empty = [np.ones((), each.dtype) for each in inputs]
+    empty = [np.ones((1,), each.dtype) for each in inputs]
     return Tensor(Elementwise(name), inputs, shape, Elementwise(name).compute(*empty).dtype)
 
 

@@ -1,7 +1,7 @@
 """The checks bite: each wrong backend fails the checks that it must, and no others."""
 
 import contextlib
-import os
+import sys
 
 import pytest
 import tape
@@ -9,6 +9,10 @@ import wrong
 
 import revgrad
 from revgrad.testing import CHECKS, load_harness, run_check
+from revgrad.testing._check import Mismatch
+
+DRAWN = ("identity", "any_cotangent", "half_precision", "any_shape")
+"""The checks that hypothesis draws for."""
 
 
 @contextlib.contextmanager
@@ -21,18 +25,70 @@ def registered(spec):
         revgrad.unregister(spec.name)
 
 
-def outcomes(harness):
-    return {name: run_check(name, harness).outcome for name in CHECKS}
+def failures(harness, checks=CHECKS):
+    results = [run_check(name, harness) for name in checks]
+    failed = {result.check: result.error for result in results if result.outcome == "failed"}
+    for error in failed.values():
+        # It is the clause that catches it, not an accident of the framework's.
+        assert isinstance(error.__context__, Mismatch), error
+    return set(failed)
 
 
 def test_the_tape_passes_every_check():
     with registered(tape.SPEC):
-        assert set(outcomes(load_harness("tape")).values()) == {"passed"}
+        harness = load_harness("tape")
+        assert {run_check(name, harness).outcome for name in CHECKS} == {"passed"}
 
 
 @pytest.mark.parametrize("name", wrong.WRONG)
 def test_a_wrong_backend_fails_its_checks_and_no_others(name):
     spec, harness, expected = wrong.WRONG[name]
+    harness = harness()
+    harness.examples = 0  # the fixed examples must do without hypothesis
     with registered(spec):
-        found = {check for check, outcome in outcomes(harness()).items() if outcome == "failed"}
-    assert found == expected
+        assert failures(harness) == expected
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, _, expected) in wrong.WRONG.items() if expected & set(DRAWN)]
+)
+def test_hypothesis_finds_it_too(name, monkeypatch):
+    spec, harness, expected = wrong.WRONG[name]
+    monkeypatch.setattr("revgrad.testing._property.fixed_cases", lambda *_: ())
+    monkeypatch.setattr("revgrad.testing.checks.SHAPES", ())
+    with registered(spec):
+        assert failures(harness(), DRAWN) == expected & set(DRAWN)
+
+
+HEAVY = """
+import tape  # the framework
+
+import revgrad
+
+@revgrad.hookimpl
+def revgrad_backends():
+    return [tape.SPEC]
+"""
+
+
+def install(folder, code):
+    """Install a distribution with one plugin that offers the tape."""
+    info = folder / "tape_plugin-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tape-plugin\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[revgrad]\ntape = tape_plugin\n")
+    (folder / "tape_plugin.py").write_text(code)
+
+
+@pytest.mark.parametrize("heavy", [True, False])
+def test_an_import_of_the_framework_at_discovery(heavy, tmp_path, monkeypatch):
+    light = HEAVY.replace("import tape", "").replace("tape.SPEC", f"revgrad.{tape.SPEC!r}")
+    install(tmp_path, HEAVY if heavy else light)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with registered(tape.SPEC):
+        assert failures(load_harness("tape")) == ({"discovery_is_light"} if heavy else set())
+
+
+def test_each_check_is_failed_by_a_backend_that_fails_nothing_else():
+    alone = [next(iter(checks)) for _, _, checks in wrong.WRONG.values() if len(checks) == 1]
+    assert {*alone, "discovery_is_light"} == set(CHECKS)

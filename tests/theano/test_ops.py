@@ -15,10 +15,10 @@ from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 from theano.tensor.nnet import conv2d
-from theano_clauses import compilations
 
 import revgrad
 from revgrad_theano import ReverseGradient, reverse_gradient
+from revgrad_theano.testing import TheanoHarness
 
 MODES = {
     "FAST_COMPILE": "FAST_COMPILE",
@@ -74,11 +74,11 @@ def test_lam_changes_without_compiling_again():
     lam, x = revgrad.LambdaVariable(0.0), T.fvector("x")
     run = theano.function([x], theano.grad((revgrad.reverse(x, lam) ** 2).sum(), x))
     value = np.ones(2, "float32")
-    with compilations() as made:
-        for strength in np.linspace(0, 3, 20):
-            lam.value = strength
-            np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
-    assert not made
+    before = TheanoHarness().compilations()
+    for strength in np.linspace(0, 3, 20):
+        lam.value = strength
+        np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
+    assert TheanoHarness().compilations() == before
 
 
 def test_a_compiled_function_follows_lam_after_its_backend_was_unregistered():
@@ -309,6 +309,12 @@ def test_a_cotangent_that_is_disconnected_stays_so():
         assert isinstance(gradient.type, theano.gradient.DisconnectedType)
     blocked = theano.gradient.disconnected_grad(y).sum() + x.sum()
     np.testing.assert_array_equal(theano.grad(blocked, x).eval({x: [2.0]}), [1.0])
+
+
+def test_to_learn_lam_is_an_error_of_theano():
+    x, lam = T.dvector("x"), T.dscalar("lam")
+    with pytest.raises(theano.gradient.DisconnectedInputError):
+        theano.grad((revgrad.reverse(x, lam) ** 2).sum(), lam)
 
 
 def test_rop_without_a_tangent_for_x():

@@ -1,0 +1,274 @@
+"""The kit as an author meets it: outcomes, words, pytest, and life without hypothesis."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import tape
+import wrong
+from test_bites import registered
+
+import revgrad
+from revgrad import testing
+from revgrad.testing import CAPABILITIES, CHECKS, Harness, load_harness, run_check, run_checks
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+@pytest.fixture
+def harness():
+    with registered(tape.SPEC):
+        yield load_harness("tape")
+
+
+def wrong_one(name):
+    spec, harness, _ = wrong.WRONG[name]
+    return registered(spec), harness()
+
+
+def test_every_clause_has_a_check_in_its_order():
+    clauses = [int(check.clause[1:]) for check in CHECKS.values()]
+    assert clauses == sorted(clauses) and set(clauses) == set(range(1, 21))
+
+
+def test_a_check_is_a_plain_function_with_its_clause_as_docstring():
+    for name, check in CHECKS.items():
+        module = testing.checks, testing.programs, testing.purity
+        assert any(getattr(each, name, None) is check for each in module)
+        assert re.match(r"C\d+$", check.clause) and check.__doc__.split("\n\n")[0].endswith(".")
+        assert check.needs == "" or check.needs in CAPABILITIES
+    assert {check.needs for check in CHECKS.values()} - {""} == set(CAPABILITIES)
+
+
+def test_each_capability_names_methods_of_the_harness():
+    methods = [method for methods in CAPABILITIES.values() for method in methods]
+    assert len(methods) == len(set(methods))
+    assert all(callable(getattr(Harness, method)) for method in methods)
+
+
+def test_a_failure_says_the_clause_the_smallest_input_what_was_expected_and_what_came():
+    backend, harness = wrong_one("WrongForNonFinite")
+    with backend:
+        result = run_check("any_cotangent", harness)
+    assert result.outcome == "failed" and result.clause == "C2"
+    assert result.reason == str(result.error) == (
+        "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g, non-finite values "
+        "included.\n"
+        "  input:    x = 1., g = inf, λ = 1.0 (float32, shape ())\n"
+        "  expected: -inf\n"
+        "  came:     0."
+    )
+
+
+def test_the_same_failure_in_every_run():
+    backend, harness = wrong_one("RoundsFloat64")
+    with backend:
+        reasons = {run_check("identity", harness).reason for _ in range(3)}
+    (reason,) = reasons
+    # A number without a counterpart in float32, which hypothesis has shrunk to: 2**24 + 1, say.
+    assert re.search(r"x = \S+, g = 1., λ = 1.0 \(float64, shape \(\)\)", reason)
+
+
+def test_an_error_of_the_backend_is_a_failure_that_names_the_clause(harness, monkeypatch):
+    def broken(self, x, lam):
+        raise KeyError("device")
+
+    monkeypatch.setattr(tape.TapeBackend, "reverse", broken)
+    result = run_check("twice", harness)
+    assert result.outcome == "failed" and result.reason.startswith("C6 twice: ")
+    assert "it raised KeyError: 'device'" in result.reason
+    assert isinstance(result.error.__cause__, KeyError)
+
+
+def test_what_is_not_declared_is_skipped_with_that_reason(harness, monkeypatch):
+    monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"views", "threads"}))
+    results = {name: run_check(name, harness) for name in CHECKS}
+    for name, result in results.items():
+        needs = CHECKS[name].needs
+        assert result.outcome == ("passed" if needs in ("", "views", "threads") else "skipped")
+    assert results["forward_mode"].reason == (
+        "the backend does not declare the capability 'forward_mode', though its harness has "
+        "forward_mode"
+    )
+    assert results["lambda_array"].reason == (
+        "the backend does not declare the capability 'lambda_array'"
+    )
+
+
+def test_what_is_declared_and_not_driven_is_a_failure(harness, monkeypatch):
+    monkeypatch.delattr(tape.TapeHarness, "lambda_gradient")
+    result = run_check("no_gradient_for_lambda", harness)
+    assert result.outcome == "failed"
+    assert result.reason == (
+        "C5 no_gradient_for_lambda: the backend declares the capability 'graph_lambda', and "
+        "TapeHarness has no lambda_gradient. Write it, or do not declare the capability."
+    )
+
+
+def test_an_expected_failure_is_strict_and_needs_a_reason():
+    backend, harness = wrong_one("SignLost")
+    with backend:
+        harness.expected_failures = {"any_cotangent": "issue 7 of the framework"}
+        result = run_check("any_cotangent", harness)
+        assert (result.outcome, result.reason) == ("expected", "issue 7 of the framework")
+        harness.expected_failures = {"twice": "issue 7 of the framework"}
+        result = run_check("twice", harness)
+        assert result.outcome == "failed" and result.reason == (
+            "C6 twice: it was expected to fail (issue 7 of the framework), and passes. Take it "
+            "out of TapeHarness.expected_failures."
+        )
+        for reason in ("", "  ", None):
+            harness.expected_failures = {"twice": reason}
+            with pytest.raises(ValueError, match=r"expected_failures\['twice'\] must say why; got"):
+                run_check("twice", harness)
+
+
+def test_unknown_names_raise(harness, monkeypatch):
+    with pytest.raises(ValueError, match="There is no check 'sign'. Known: identity, no_copy,"):
+        run_check("sign", harness)
+    with pytest.raises(ValueError, match="There is no check 'sign'"):
+        run_checks(harness, only=["twice", "sign"])
+    harness.expected_failures = {"sign": "why not"}
+    with pytest.raises(ValueError, match="There is no check 'sign'"):
+        run_check("twice", harness)
+    harness.expected_failures = {}
+    monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"vmap"}))
+    with pytest.raises(ValueError, match="There is no capability 'vmap'. Known: compilations,"):
+        run_check("twice", harness)
+
+
+def test_run_checks_returns_the_results_or_raises_with_every_failure(harness):
+    results = run_checks("tape", only=["twice", "any_shape"])
+    assert [(each.check, each.outcome) for each in results] == [
+        ("twice", "passed"),
+        ("any_shape", "passed"),
+    ]
+    assert [each.check for each in run_checks(harness)] == list(CHECKS)
+    revgrad.unregister("tape")
+    backend, broken = wrong_one("TwiceIsOnce")
+    with backend, pytest.raises(revgrad.ConformanceError) as raised:
+        run_checks(broken)
+    revgrad.register(tape.SPEC)
+    assert isinstance(raised.value, AssertionError)
+    assert str(raised.value).startswith("tape: 1 of 28 checks failed.\n\nC6 twice: ")
+
+
+@pytest.mark.parametrize(
+    "reference, words",
+    [
+        ("", "The backend 'tape' offers no harness, so nothing checks it: name its class in"),
+        ("tape:Missing", "tape:Missing failed with AttributeError"),
+        ("tape:Tensor", r"tape:Tensor failed with TypeError: .*__init__"),
+        ("builtins:dict", "it is a dict, not a revgrad.testing.Harness. It requires numpy"),
+        ("no_such_module:A", "failed with ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_a_harness_that_does_not_load_says_why(reference, words):
+    spec = revgrad.BackendSpec("tape", tape.SPEC.claims, tape.SPEC.factory, "numpy", reference)
+    with registered(spec), pytest.raises(revgrad.BackendUnavailableError, match=words):
+        load_harness("tape")
+
+
+def test_a_backend_that_does_not_load_or_does_not_exist():
+    spec = revgrad.BackendSpec("tape", tape.SPEC.claims, "tape:Gone", harness="tape:TapeHarness")
+    with registered(spec), pytest.raises(revgrad.BackendUnavailableError, match="tape:Gone failed"):
+        load_harness("tape")
+    with pytest.raises(revgrad.BackendUnavailableError, match="There is no backend named 'tape'"):
+        load_harness("tape")
+
+
+def test_a_harness_must_have_a_program():
+    with pytest.raises(TypeError, match="abstract"):
+        Harness()
+
+
+def test_a_framework_without_subnormals(harness):
+    class Flushing(tape.TapeHarness):
+        def program(self, fn, shape, dtype):
+            run = super().program(fn, shape, dtype)
+
+            def flushed(x, g):
+                y, gradient = run(x, g)
+                if gradient.dtype.kind == "f":
+                    gradient[abs(gradient) < tape.np.finfo(gradient.dtype).tiny] = 0
+                return y, gradient
+
+            return flushed
+
+    flushing = Flushing()
+    assert run_check("any_cotangent", flushing).outcome == "failed"
+    flushing.subnormals = False
+    assert run_check("any_cotangent", flushing).outcome == "passed"
+    assert run_check("identity", flushing).outcome == "passed"
+
+
+CONFORMANCE = """
+import tape, wrong
+import revgrad
+import revgrad.testing
+
+spec, harness, _ = wrong.WRONG["SecondOrderForgotten"]
+revgrad.register(spec)
+driver = harness()
+driver.expected_failures = {"judged": "not yet"}
+
+@revgrad.testing.conformance(driver)
+def test_tape(check):
+    check()
+
+@revgrad.testing.conformance("unheard-of")
+def test_by_name(check):
+    check()
+"""
+
+
+def test_under_pytest(tmp_path):
+    name = "OnlyFirstOrder"
+    (tmp_path / "test_it.py").write_text(CONFORMANCE.replace("SecondOrderForgotten", name))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rsxfE", "-p", "no:cacheprovider", "--rootdir=."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path])},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    lines = done.stdout.splitlines()
+    failed = [line for line in lines if line.startswith("FAILED") and "test_tape" in line]
+    assert [line.split()[1] for line in failed] == [
+        "test_it.py::test_tape[C8-judged]",
+        "test_it.py::test_tape[C12-second_order]",
+    ]
+    assert "E             expected: [ 1.125 9. 72. ]" in lines
+    # Nothing is loaded before a test runs, and each test says what is missing.
+    unheard = [line for line in lines if "test_by_name" in line and line.startswith("FAILED")]
+    assert len(unheard) == len(CHECKS)
+    assert "There is no backend named 'unheard-of'" in done.stdout
+    # The frames of the kit are hidden.
+    assert "programs.py" not in done.stdout and "expect(" not in done.stdout
+
+
+def test_without_hypothesis_and_without_pytest(tmp_path):
+    code = """
+    import sys
+    sys.modules["hypothesis"] = sys.modules["pytest"] = None
+    import revgrad, tape, wrong
+    revgrad.register(tape.SPEC)
+    print({each.outcome for each in revgrad.testing.run_checks("tape")})
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path])},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert done.stdout.strip() == "{'passed'}"
+
+
+def test_the_kit_is_loaded_when_it_is_asked_for():
+    code = "import sys, revgrad; print('revgrad.testing' in sys.modules, revgrad.testing.Harness)"
+    printed = subprocess.check_output([sys.executable, "-c", code], encoding="utf-8")
+    assert printed.strip() == "False <class 'revgrad.testing.harness.Harness'>"
