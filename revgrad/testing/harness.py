@@ -204,10 +204,7 @@ class Harness(abc.ABC):
         raise NotImplementedError
 
     def forward_mode(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
-        """Return ``run(x, t) -> (fn(x), pushforward of the tangent t)`` (C11).
-
-        A framework in which the reversal has no forward mode lets its error through.
-        """
+        """Return ``run(x, t) -> (fn(x), pushforward of the tangent t)`` (C11)."""
         raise NotImplementedError
 
     def second_order(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:

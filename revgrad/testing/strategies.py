@@ -49,7 +49,7 @@ def dtypes(names: Sequence[str]) -> st.SearchStrategy[str]:
 
 
 def lambdas(dtype: str, subnormals: bool = True) -> st.SearchStrategy[float]:
-    """Draw λ above 0, up to the largest number of a dtype.
+    """Draw λ from what does not round to 0 up to the largest number of a dtype.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def lambdas(dtype: str, subnormals: bool = True) -> st.SearchStrategy[float]:
     most = float(info.max)
     drawn = st.floats(least, min(most, 100.0)) | st.floats(least, most)
     if subnormals:
-        drawn |= st.floats(0, least, exclude_min=True)
+        drawn |= st.floats(least * float(info.eps), least)
     return drawn
 
 
