@@ -149,10 +149,14 @@ def run_check(name: str, harness: Harness) -> Result:
     Raises
     ------
     ValueError
-        If there is no such check, or the harness or the backend name one or a capability that does
-        not exist.
+        If there is no such check, the harness names no backend, or harness or backend name a check
+        or a capability that does not exist.
+    BackendUnavailableError
+        If the backend does not exist or does not load.
     """
     function = _known(name, CHECKS, "check")
+    if not isinstance(getattr(harness, "backend", None), str):
+        raise ValueError(f"{type(harness).__name__}.backend must be the name of the backend")
     expected = _expected_failures(harness)
     capabilities = registry.get_backend(harness.backend).capabilities
     for each in capabilities:

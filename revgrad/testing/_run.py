@@ -33,6 +33,8 @@ def run_checks(
         If a check fails; its words are those of every check that failed.
     BackendUnavailableError
         If a backend was named that does not load or offers no harness.
+    TypeError
+        If `harness` is neither a harness nor a name, but a class, say.
     ValueError
         If there is no check of a name that was given.
 
@@ -45,7 +47,7 @@ def run_checks(
     revgrad.exceptions.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
 checks it: name its class in BackendSpec.harness, or pass an instance of it.
     """
-    driver = load_harness(harness) if isinstance(harness, str) else harness
+    driver = _as_harness(harness)
     results = tuple(run_check(name, driver) for name in (CHECKS if only is None else only))
     failed = [result for result in results if result.outcome == "failed"]
     if failed:
@@ -92,7 +94,7 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
 
     @functools.lru_cache(maxsize=None)
     def driver() -> Harness:
-        return load_harness(harness) if isinstance(harness, str) else harness
+        return _as_harness(harness)
 
     def bound(name: str) -> Callable[[], None]:
         def run() -> None:
@@ -109,3 +111,14 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
 
     ids = [f"{check.clause}-{name}" for name, check in CHECKS.items()]
     return pytest.mark.parametrize("check", [bound(name) for name in CHECKS], ids=ids)
+
+
+def _as_harness(harness: Union[Harness, str]) -> Harness:
+    if isinstance(harness, str):
+        return load_harness(harness)
+    if not isinstance(harness, Harness):
+        raise TypeError(
+            f"Expected a revgrad.testing.Harness or the name of a backend; got {harness!r}."
+            + (" Pass an instance of it." if isinstance(harness, type) else "")
+        )
+    return harness

@@ -186,6 +186,19 @@ def test_a_harness_must_have_a_program():
         Harness()
 
 
+def test_a_harness_is_an_instance_with_a_backend(harness):
+    with pytest.raises(TypeError, match="TapeHarness'>. Pass an instance of it."):
+        run_checks(tape.TapeHarness)
+    with pytest.raises(TypeError, match="or the name of a backend; got None."):
+        run_checks(None)
+    harness.backend = None
+    with pytest.raises(ValueError, match="TapeHarness.backend must be the name of the backend"):
+        run_checks(harness)
+    harness.backend = "unheard-of"
+    with pytest.raises(revgrad.BackendUnavailableError, match="There is no backend named"):
+        run_checks(harness)
+
+
 def test_a_framework_without_subnormals(harness):
     class Flushing(tape.TapeHarness):
         def program(self, fn, shape, dtype):

@@ -1,0 +1,184 @@
+"""The slopes of a loss by finite differences, with their errors, beside those that arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+RATIO = 3.0
+"""Of two neighbouring steps. The largest is 8 times the spread of x."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The slope along one direction of unit length.
+
+    Parameters
+    ----------
+    true : float
+        By central differences, at the step where the neighbouring steps agree best.
+    error : float
+        What those steps disagree by, plus what the digits of the loss leave open.
+    arrived : float
+        That of the gradient which the framework returned.
+    digits : bool
+        Whether most of the error comes from the digits, and not from a kink or a bend.
+    """
+
+    true: float
+    error: float
+    arrived: float
+    digits: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The slopes at one point.
+
+    Parameters
+    ----------
+    slopes : tuple of Slope
+        The one with the smallest relative error first; empty where no step gave a finite loss.
+    constant : bool
+        Whether the loss stayed what it is at every step, also the largest.
+    invisible : bool
+        Whether the arriving gradient promises no change of the loss that could be seen.
+    steady : bool
+        Whether the loss was the same each time it was computed.
+    """
+
+    slopes: Tuple[Slope, ...]
+    constant: bool
+    invisible: bool
+    steady: bool
+
+
+def measure(loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: float) -> Measured:
+    """Return the slopes of a loss at `x`.
+
+    Parameters
+    ----------
+    loss : callable
+        Maps an array like `x` to a number.
+    x : numpy.ndarray
+        The point, of a floating dtype.
+    gradient : numpy.ndarray, optional
+        What the framework returned as the gradient, of the shape of `x`.
+    eps : float
+        The relative resolution of the loss.
+
+    Returns
+    -------
+    Measured
+        Along the arriving gradient, along parts of it and along directions drawn with a fixed seed.
+    """
+    g = np.zeros(x.shape) if gradient is None else np.asarray(gradient, "float64")
+    repeated = [loss(x) for _ in range(3)]
+    centre = repeated[0]
+    spread = max(repeated) - min(repeated)
+    lines = [_Line(loss, x, v, g, centre) for v in _directions(x, g)]
+    largest = max(abs(each) for line in lines for each in (centre, *line.values()))
+    # What one value of the loss may be off by: its last digits, and what its second differences
+    # show at the smallest steps, where nothing but rounding is left of them.
+    noise = max([2 * eps * largest, 2 * spread, *(2 * line.rounding() for line in lines)])
+    slopes = [slope for slope in (line.slope(noise) for line in lines) if slope is not None]
+    slopes.sort(key=lambda slope: slope.error / max(abs(slope.true), 1e-300))
+    return Measured(
+        slopes=tuple(slopes),
+        constant=all(abs(each - centre) <= 2 * noise for line in lines for each in line.values()),
+        invisible=all(line.promised() <= 4 * noise for line in lines),
+        steady=spread <= 100 * eps * largest,
+    )
+
+
+class _Line:
+    """The loss along one direction, at steps that shrink by RATIO."""
+
+    def __init__(self, loss: Callable[[Any], float], x: Any, v: Any, g: Any, centre: float) -> None:
+        v = v / np.abs(v).max()
+        self.lengths, self.sums, self.changes, self.arrived = [], [], [], []
+        self.centre = centre
+        for step in _steps(x):
+            with np.errstate(all="ignore"):
+                ahead = np.asarray(x + step * v, x.dtype)
+                behind = np.asarray(x - step * v, x.dtype)
+            # The way that was really gone: in float32 x + h·v is not h·v away from x.
+            way = ahead.astype("float64") - behind
+            length = float(np.sqrt((way**2).sum()))
+            if not (0 < length < np.inf):
+                continue
+            first, second = loss(ahead), loss(behind)
+            if np.isfinite(first) and np.isfinite(second):
+                self.lengths.append(length)
+                self.changes.append(first - second)
+                self.sums.append(first + second)
+                self.arrived.append(float((g * way).sum()) / length)
+            else:  # the steps of a window must be neighbours
+                del self.lengths[:], self.changes[:], self.sums[:], self.arrived[:]
+
+    def values(self) -> Iterator[float]:
+        for both, change in zip(self.sums, self.changes):
+            yield (both + change) / 2
+            yield (both - change) / 2
+
+    def promised(self) -> float:
+        return max((abs(a * length) for a, length in zip(self.arrived, self.lengths)), default=0.0)
+
+    def bends(self) -> List[float]:
+        """Return the differences of the two one-sided slopes."""
+        return [2 * (s - 2 * self.centre) / n for s, n in zip(self.sums, self.lengths)]
+
+    def rounding(self) -> float:
+        """Return the size of the second differences that is no curvature, at the smallest steps."""
+        seconds = [both - 2 * self.centre for both in self.sums][-3:]
+        left = [abs(wide - RATIO**2 * near) for wide, near in zip(seconds, seconds[1:])]
+        return max(left, default=0.0) / (2 * (1 + RATIO**2))
+
+    def slope(self, noise: float) -> Optional[Slope]:
+        """Return the slope at the step with the smallest error."""
+        slopes = [change / length for change, length in zip(self.changes, self.lengths)]
+        bends = self.bends()
+        best = None
+        for i in range(1, len(slopes) - 1):
+            digits = 2 * noise / self.lengths[i]
+            shape = max(
+                abs(slopes[i] - slopes[i - 1]),
+                abs(slopes[i] - slopes[i + 1]),
+                # One-sided slopes differ in proportion to the step where the loss is smooth;
+                # what is left of that at a kink is the jump of the slope.
+                abs(RATIO * bends[i] - bends[i - 1]) / (2 * (RATIO - 1)),
+            )
+            if best is None or digits + shape < best.error:
+                best = Slope(slopes[i], digits + shape, self.arrived[i], digits > shape / 4)
+        return best
+
+
+def _steps(x: Any) -> List[float]:
+    wide = x.astype("float64")
+    spread = float(wide.std()) or float(np.abs(wide).max()) or 1.0
+    eps = float(np.finfo(x.dtype).eps)
+    smallest = max(eps**0.5 * spread, 30 * eps * float(np.abs(wide).max()))
+    count = max(5, int(np.log(8 * spread / smallest) / np.log(RATIO)) + 1)
+    return [8 * spread * RATIO**-k for k in range(count)]
+
+
+def _directions(x: Any, g: Any) -> Iterator[Any]:
+    random = np.random.RandomState(0)
+    if np.any(g):
+        yield g
+        # Parts of the gradient show a loss that is reversed in some branches, columns or rows.
+        parts = []
+        for axis in {0, x.ndim - 1} if x.ndim else ():
+            first = np.arange(x.shape[axis]) < x.shape[axis] // 2
+            mask = first.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            parts += [mask, ~mask]
+        parts += [random.uniform(size=x.shape) < 0.5 for _ in range(2)]
+        for part in parts:
+            if np.any(g * part) and not np.all(part):
+                yield g * part
+        if not np.all(g):
+            yield random.normal(size=x.shape) * (g == 0)
+    for _ in range(2 if np.any(g) else 4):
+        yield random.normal(size=x.shape)
