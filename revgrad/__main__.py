@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from typing import Optional, Sequence
 
-from revgrad import _curves
+from revgrad import _check, _curves, _doctor, _fresh
 from revgrad._version import __version__
 
-COMMANDS = {"schedule": _curves.main}
+COMMANDS = {"check": _check.main, "schedule": _curves.main}
+HELP = """\
+commands:
+  (none)    the doctor: say what is installed, what is broken, and why
+  check     put backends to the checks of the contract
+  schedule  show how λ goes
+
+exit codes:
+  0  nothing is broken (a framework that is not installed is no fault); every check is kept
+  1  something is broken; a check fails, or a backend that was named does not load
+  2  the arguments make no sense
+
+revgrad COMMAND --help tells more.
+"""
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Run one command.
+    """Run one command, or the doctor if there is none.
 
     Parameters
     ----------
@@ -22,18 +37,47 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     Raises
     ------
     SystemExit
-        With status 2 if the arguments make no sense.
+        With status 1 if something is broken, with status 2 if the arguments make no sense.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # λ, or a message of somebody else, where the locale has no such character.
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="revgrad",
-        description="Gradient reversal for every framework.",
-        epilog="revgrad COMMAND --help tells more.",
+        usage="revgrad [--json] [--traceback] [--timeout SECONDS]\n       revgrad COMMAND ...",
+        description="Gradient reversal for every framework: what is installed, and does it work?",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"revgrad {__version__}")
-    parser.add_argument("command", choices=COMMANDS, help="schedule: show how λ goes")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    args = parser.parse_args(arguments)
-    COMMANDS[args.command](args.arguments)
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--traceback", action="store_true", help="print whole tracebacks")
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=_fresh.TIMEOUT,
+        metavar="SECONDS",
+        help="how long a backend may take to load (default: %(default)g)",
+    )
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in COMMANDS:
+        COMMANDS[given[0]](given[1:])
+        return
+    args = parser.parse_args(given)
+    if args.command in COMMANDS:
+        parser.error(f"the options of a command stand behind it: revgrad {args.command} ...")
+    if args.command is not None:
+        parser.error(f"there is no command {args.command!r}: choose from {', '.join(COMMANDS)}")
+    sys.exit(_doctor.main(args.json, args.traceback, args.timeout))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise ValueError
+    return seconds
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def discover() -> Tuple[List[Offer], List[PluginFailure]]:
         manager.set_blocked(name)
     offers: List[Offer] = []
     failures: List[PluginFailure] = []
-    for name, distribution, load in _entry_points():
+    for name, distribution, load in entry_points():
         if manager.is_blocked(name):
             continue
         stage = "import"
@@ -121,7 +121,7 @@ def disabled() -> Tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def _entry_points() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
+def entry_points() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
     """Yield the name of each plugin, its distribution, and the function that imports it."""
     seen = set()
     for distribution in importlib.metadata.distributions():

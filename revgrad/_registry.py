@@ -30,10 +30,19 @@ _NUMPY = BackendSpec(
 
 
 class Registry:
-    """The backends of one process."""
+    """The backends of one process.
+
+    Attributes
+    ----------
+    failures : list of revgrad._plugins.PluginFailure
+        The plugins, or records of them, that were left out at discovery.
+    offers : dict of str to revgrad._plugins.Offer
+        Where each backend that was discovered comes from, by its name.
+    """
 
     def __init__(self) -> None:
         self.failures: List[Any] = []
+        self.offers: Dict[str, Any] = {}
         self._specs: Dict[str, BackendSpec] = {_NUMPY.name: _NUMPY}
         self._backends: Dict[str, Backend] = {}
         self._discovered = False
@@ -58,7 +67,7 @@ class Registry:
                 from revgrad import _plugins
 
                 offers, failures = _plugins.discover()
-                specs = dict(self._specs)
+                specs, taken = dict(self._specs), {}
                 for offer in offers:
                     try:
                         problem = _problem(offer.spec, specs)
@@ -68,8 +77,8 @@ class Registry:
                     if problem:
                         failures.append(offer.refused(ValueError(problem)))
                     else:
-                        specs[offer.spec.name] = offer.spec
-                self.failures = failures
+                        specs[offer.spec.name], taken[offer.spec.name] = offer.spec, offer
+                self.failures, self.offers = failures, taken
                 self._replace(specs)
                 self._discovered = True
             finally:

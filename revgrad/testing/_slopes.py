@@ -43,6 +43,8 @@ class Measured:
         The one with the smallest relative error first; empty where no step gave a finite loss.
     constant : bool
         Whether the loss stayed what it is at every step, also the largest.
+    flat : bool
+        Whether it did at the three smallest steps, to its last digits.
     invisible : bool
         Whether the arriving gradient promises no change of the loss that could be seen.
     steady : bool
@@ -51,11 +53,14 @@ class Measured:
 
     slopes: Tuple[Slope, ...]
     constant: bool
+    flat: bool
     invisible: bool
     steady: bool
 
 
-def measure(loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: float) -> Measured:
+def measure(
+    loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: float, parts: bool = True
+) -> Measured:
     """Return the slopes of a loss at `x`.
 
     Parameters
@@ -68,6 +73,8 @@ def measure(loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: 
         What the framework returned as the gradient, of the shape of `x`.
     eps : float
         The relative resolution of the loss.
+    parts : bool, optional
+        Whether to look along parts of the gradient as well.
 
     Returns
     -------
@@ -78,19 +85,39 @@ def measure(loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: 
     repeated = [loss(x) for _ in range(3)]
     centre = repeated[0]
     spread = max(repeated) - min(repeated)
-    lines = [_Line(loss, x, v, g, centre) for v in _directions(x, g)]
+    lines = [_Line(loss, x, v, g, centre) for v in _directions(x, g, parts)]
     largest = max(abs(each) for line in lines for each in (centre, *line.values()))
     # What one value of the loss may be off by: its last digits, and what its second differences
     # show at the smallest steps, where nothing but rounding is left of them.
-    noise = max([2 * eps * largest, 2 * spread, *(2 * line.rounding() for line in lines)])
+    digits = 2 * eps * largest
+    noise = max([digits, 2 * spread, *(2 * line.rounding() for line in lines)])
     slopes = [slope for slope in (line.slope(noise) for line in lines) if slope is not None]
     slopes.sort(key=lambda slope: slope.error / max(abs(slope.true), 1e-300))
     return Measured(
         slopes=tuple(slopes),
         constant=all(abs(each - centre) <= 2 * noise for line in lines for each in line.values()),
+        flat=all(abs(each - centre) <= 2 * digits for line in lines for each in line.values(3)),
         invisible=all(line.promised() <= 4 * noise for line in lines),
         steady=spread <= 100 * eps * largest,
     )
+
+
+def nearby(x: Any) -> Iterator[Any]:
+    """Yield points that lie off the kinks that `x` may lie on.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        Of a floating dtype.
+
+    Yields
+    ------
+    numpy.ndarray
+        Like `x`, moved by up to half of its spread; the same at each call.
+    """
+    random = np.random.RandomState(1)
+    for _ in range(2):
+        yield np.asarray(x + 0.5 * _spread(x) * random.uniform(-1, 1, x.shape), x.dtype)
 
 
 class _Line:
@@ -118,8 +145,9 @@ class _Line:
             else:  # the steps of a window must be neighbours
                 del self.lengths[:], self.changes[:], self.sums[:], self.arrived[:]
 
-    def values(self) -> Iterator[float]:
-        for both, change in zip(self.sums, self.changes):
+    def values(self, last: int = 0) -> Iterator[float]:
+        """Yield the losses, of all steps or of the smallest ones."""
+        for both, change in zip(self.sums[-last:], self.changes[-last:]):
             yield (both + change) / 2
             yield (both - change) / 2
 
@@ -155,30 +183,33 @@ class _Line:
         return best
 
 
-def _steps(x: Any) -> List[float]:
+def _spread(x: Any) -> float:
     wide = x.astype("float64")
-    spread = float(wide.std()) or float(np.abs(wide).max()) or 1.0
+    return float(wide.std()) or float(np.abs(wide).max()) or 1.0
+
+
+def _steps(x: Any) -> List[float]:
+    spread = _spread(x)
     eps = float(np.finfo(x.dtype).eps)
-    smallest = max(eps**0.5 * spread, 30 * eps * float(np.abs(wide).max()))
+    smallest = max(min(3e-4, eps**0.4) * spread, 30 * eps * float(np.abs(x).max()))
     count = max(5, int(np.log(8 * spread / smallest) / np.log(RATIO)) + 1)
     return [8 * spread * RATIO**-k for k in range(count)]
 
 
-def _directions(x: Any, g: Any) -> Iterator[Any]:
+def _directions(x: Any, g: Any, parts: bool) -> Iterator[Any]:
     random = np.random.RandomState(0)
-    if np.any(g):
-        yield g
-        # Parts of the gradient show a loss that is reversed in some branches, columns or rows.
-        parts = []
-        for axis in {0, x.ndim - 1} if x.ndim else ():
+    if not np.any(g):
+        yield from (random.normal(size=x.shape) for _ in range(3))
+        return
+    yield g
+    yield random.normal(size=x.shape)
+    if parts:
+        # They show a loss that is reversed in some branches, columns or rows.
+        masks = [random.uniform(size=x.shape) < 0.5]
+        for axis in sorted({0, x.ndim - 1}) if x.ndim else ():
             first = np.arange(x.shape[axis]) < x.shape[axis] // 2
             mask = first.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-            parts += [mask, ~mask]
-        parts += [random.uniform(size=x.shape) < 0.5 for _ in range(2)]
-        for part in parts:
-            if np.any(g * part) and not np.all(part):
-                yield g * part
+            masks += [mask, ~mask]
+        yield from (g * mask for mask in masks if np.any(g * mask) and not np.all(mask))
         if not np.all(g):
             yield random.normal(size=x.shape) * (g == 0)
-    for _ in range(2 if np.any(g) else 4):
-        yield random.normal(size=x.shape)

@@ -103,6 +103,11 @@ class Harness(abc.ABC):
             Takes the NumPy arrays `x` and the cotangent `g`, and returns two: the value of `fn`,
             and the gradient of ``sum(g * fn(x))`` with respect to `x`, None where the framework
             says that they are not connected.
+
+        Notes
+        -----
+        `revgrad.testing.check_flow` hands in a function whose value is a scalar, and a `g` of no
+        dimensions to match.
         """
 
     def reverse(self, x: Any, lam: Any) -> Any:
@@ -154,6 +159,23 @@ class Harness(abc.ABC):
             to `fn` is looked at anyway.
         """
         return ()
+
+    def constant(self, array: Any) -> Any:
+        """Return a value of the framework that holds `array` and asks for no gradient.
+
+        `revgrad.testing.check_flow` needs it where it is given the parameters of a head.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            Any shape, a floating dtype.
+
+        Returns
+        -------
+        value of the framework
+            Of the same shape and dtype.
+        """
+        raise NotImplementedError
 
     # --- what the capabilities unlock -------------------------------------------------------------
 

@@ -1,5 +1,40 @@
+import subprocess
+import sys
+import textwrap
+
+import plugins_on_disk
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No test fails because the machine is busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture
+def install(tmp_path):
+    """Install a distribution with one plugin into a folder; it comes first on the path."""
+
+    def install(name, code, folder="site", **modules):
+        plugins_on_disk.install(tmp_path / folder, name, code, **modules)
+
+    return install
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run code in a fresh interpreter and return what it prints, warnings included."""
+
+    def run(code, *folders, **variables):
+        folders = [tmp_path / folder for folder in folders or ("site",)]
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env=plugins_on_disk.environment(*folders, **variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run

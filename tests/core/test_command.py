@@ -1,4 +1,4 @@
-"""The command `revgrad schedule`, run as a user does."""
+"""The command `revgrad` with its help, and `revgrad schedule`, run as a user does."""
 
 import csv
 import io
@@ -110,7 +110,9 @@ def test_a_bad_argument_is_refused(arguments, words):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--help"], "schedule: show how λ goes"),
+        (["--help"], "check     put backends to the checks of the contract"),
+        (["--help"], "exit codes:\n  0  nothing is broken"),
+        (["check", "--help"], "exit codes:\n  0  every check that was run passed"),
         (["schedule", "--help"], "revgrad schedule dann --gamma 10 --steps 1000"),
         (["schedule"], "usage: revgrad schedule SCHEDULE"),
         (["schedule", "dann", "--help"], "--gamma NUMBER"),

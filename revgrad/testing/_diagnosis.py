@@ -1,0 +1,180 @@
+"""From slopes to a diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Sequence
+
+import numpy as np
+
+from revgrad.testing._slopes import Measured, Slope
+
+SAFETY = 3.0
+"""How many of the estimated errors a slope may be off by."""
+
+UNSURE = ("undecided", "unseen", "flat")
+"""The kinds that say nothing of the reversal; another point may."""
+
+SLOPE = "the loss has a slope of {:.3g}, and none arrives"
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What the arriving gradient may be of the true one.
+
+    Parameters
+    ----------
+    named : dict of str to float
+        The first is the right one.
+    precision : float
+        How small the relative error must be to tell them apart.
+    """
+
+    named: Dict[str, float]
+    precision: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one gradient turned out to be.
+
+    Parameters
+    ----------
+    kind : str
+        As in `revgrad.testing.check_flow`; ``"unseen"`` is a parameter without a true gradient.
+    ratio : float, optional
+        The arriving gradient divided by the true one.
+    error : float
+        The relative error of the ratio.
+    detail : str
+        What was seen, where the ratio does not say it.
+    """
+
+    kind: str
+    ratio: Optional[float] = None
+    error: float = 0.0
+    detail: str = ""
+
+
+def of_features(lam: float) -> Factors:
+    """Return what may arrive at the features."""
+    factors = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2}
+    return Factors(factors, 0.02)
+
+
+def of_parameter(lam: float) -> Factors:
+    """Return what may arrive at a parameter of the head."""
+    return Factors({"right": 1.0, "after": -lam}, 0.3)
+
+
+def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Finding:
+    """Say what the arriving gradient is of the true one.
+
+    Parameters
+    ----------
+    measured : Measured
+        The slopes.
+    gradient : numpy.ndarray, optional
+        What arrived; None where the framework says that nothing is connected.
+    factors : Factors
+        What it may be.
+
+    Returns
+    -------
+    Finding
+        With a kind of `factors`, or another of `check_flow`.
+    """
+    slopes = measured.slopes
+    if not slopes:
+        return Finding("undecided", detail="borders")
+    if not measured.steady:
+        return Finding("undecided", detail="unsteady")
+    zero = gradient is None or not np.any(gradient)
+    if measured.constant:
+        if zero or measured.invisible:
+            return Finding("constant", detail="the loss stays the same wherever they are moved")
+        return Finding("mixed", detail="the loss stays the same, and yet a gradient arrives")
+    best = slopes[0]
+    steepest = max(abs(each.true) for each in slopes)
+    if gradient is None:
+        return Finding("disconnected", detail="the loss changes where they are moved")
+    if not any(abs(each.true) > 5 * each.error for each in slopes):
+        if zero and measured.flat:
+            return Finding("flat", detail="the loss changes where they are moved far, not near")
+        still = zero or all(abs(each.arrived) <= SAFETY * each.error for each in slopes)
+        return Finding("unseen" if still else "undecided", detail=_why(best))
+    eps = float(np.finfo(gradient.dtype).eps) if gradient.dtype.kind == "f" else 0.01
+    slack = min(0.02, max(1e-6, 1e4 * eps))
+    right = next(iter(factors.named.values()))
+    least = min((abs(each) for each in factors.named.values() if each), default=0.0)
+    arrived = max(abs(each.arrived) for each in slopes)
+    if zero or arrived <= (1e-3 * least if right else 10 * eps) * steepest:
+        return Finding("cut" if right else "right", 0.0, detail=SLOPE.format(steepest))
+    # Along a direction with a kink nearby the differences say nothing; a few such are left out.
+    usable = [each for each in slopes if SAFETY * each.error <= 0.3 * steepest]
+    error = SAFETY * best.error / abs(best.true) + slack if best.true else np.inf
+    if error > factors.precision + slack or 2 * len(usable) < len(slopes):
+        return Finding("undecided", detail=_why(best))
+    ratio = best.arrived / best.true
+    for kind, factor in factors.named.items():
+        if _fit(usable, factor, 0.0, slack * arrived):
+            return Finding(kind, ratio, error)
+    # Where kinks lie close to each other, the steps of one direction agree by chance now and then.
+    # What is called wrong must be so by the errors of the worst direction too.
+    widest = max(each.error for each in usable)
+    if _fit([replace(each, error=widest) for each in usable], right, error, slack * arrived):
+        return Finding("undecided", detail="kinks")
+    if _fit(usable, ratio, error, slack * arrived):
+        return Finding("scale" if (ratio > 0) == (right > 0) else "other", ratio, error)
+    seen = [each for each in usable if abs(each.true) > 3 * SAFETY * each.error]
+    ratios = [each.arrived / each.true for each in seen]
+    return Finding(
+        "mixed",
+        detail=f"by direction {min(ratios):.3g} to {max(ratios):.3g} times the true gradient",
+    )
+
+
+def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: float) -> Finding:
+    """Say whether the gradient went along when a variable was set from `lam` to `other`."""
+    size = np.abs(gradient).max()
+
+    def near(ratio: float) -> bool:
+        return bool(np.abs(moved - ratio * gradient).max() <= 0.01 * size)
+
+    if near(other / lam):
+        return finding
+    seen = "stays what it is" if near(1.0) else "does not change in proportion"
+    return replace(
+        finding, kind="frozen", detail=f"the gradient {seen} when λ goes from {lam:g} to {other:g}"
+    )
+
+
+def stays_zero() -> Finding:
+    """Say that λ = 0 was built into the program."""
+    return Finding(
+        "frozen", 0.0, detail="the gradient is zero with λ at 0, and stays zero with λ at 1"
+    )
+
+
+def not_finite(loss: float, gradient: Optional[Any]) -> Finding:
+    """Say what is inf or nan."""
+    if gradient is None or not np.isfinite(loss):
+        return Finding("nonfinite", detail=f"the loss is {loss}")
+    count = int((~np.isfinite(gradient)).sum())
+    return Finding(
+        "nonfinite",
+        detail=f"the loss is {loss:.4g}, and {count} of {np.size(gradient)} elements of the "
+        "gradient are inf or nan",
+    )
+
+
+def _fit(slopes: Sequence[Slope], factor: float, error: float, slack: float) -> bool:
+    return all(
+        abs(each.arrived - factor * each.true)
+        <= abs(factor) * (SAFETY * each.error + error * abs(each.true)) + slack
+        for each in slopes
+    )
+
+
+def _why(best: Slope) -> str:
+    return "digits" if best.digits else "kinks"

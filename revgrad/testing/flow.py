@@ -1,0 +1,262 @@
+"""`check_flow`: whether a reversed gradient arrives at the features of a user's own model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from revgrad._lam import judge_number, shown
+from revgrad._variable import LambdaVariable
+from revgrad.testing._cases import floating
+from revgrad.testing._check import load_harness
+from revgrad.testing._diagnosis import (
+    UNSURE,
+    Factors,
+    Finding,
+    followed,
+    judge,
+    not_finite,
+    of_features,
+    of_parameter,
+    stays_zero,
+)
+from revgrad.testing._domain_loss import Program, check_arguments, floating_arrays
+from revgrad.testing._report import report
+from revgrad.testing._slopes import measure, nearby
+from revgrad.testing.harness import Harness
+
+__all__ = ["Flow", "check_flow"]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What `check_flow` found; true where `ok` is.
+
+    Parameters
+    ----------
+    ok : bool
+        Whether the reversal was seen to be right. False as well where nothing could be decided.
+    kind : str
+        The diagnosis, one of those listed under `check_flow`.
+    ratio : float, optional
+        The gradient that arrives at the features, divided by the true one; None where there is no
+        such number.
+    expected : float
+        What it must be: ``-lam``. A `LambdaVariable` that holds 0 is looked at with 1.
+    parameter_ratios : tuple of float or None
+        The same for each of the parameters, where it must be 1.
+    words : str
+        The report: what was seen, what it means, what to do.
+
+    Examples
+    --------
+    >>> flow = Flow(False, "cut", 0.0, -0.3, (), "No gradient arrives at the features.")
+    >>> assert flow.ok, flow
+    Traceback (most recent call last):
+      ...
+    AssertionError: No gradient arrives at the features.
+    """
+
+    ok: bool
+    kind: str
+    ratio: Optional[float]
+    expected: float
+    parameter_ratios: Tuple[Optional[float], ...]
+    words: str
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def check_flow(
+    domain_loss: Callable[..., Any],
+    features: Any,
+    lam: Any,
+    *,
+    harness: Union[Harness, str],
+    parameters: Sequence[Any] = (),
+) -> Flow:
+    """Say whether a reversed gradient arrives at the features, with the right sign and scale.
+
+    Going forward the reversal is the identity, so differences of the loss give the true gradient.
+    The framework's differentiation gives the one that arrives. It must be ``-lam`` times the true
+    one at the features, and the true one itself at the parameters of the domain head.
+
+    Parameters
+    ----------
+    domain_loss : callable
+        The user's own function: takes the features, and the parameters if there are any, as values
+        of the framework, and returns the domain loss, a scalar. The reversal is somewhere inside.
+        It must not be random: switch dropout off.
+    features : numpy.ndarray
+        A batch of features, of any shape and a floating dtype. Float64 decides more than float32.
+    lam : float or LambdaVariable
+        λ, as the reversal inside has it. A variable is set to another value for a moment, to see
+        whether the gradient follows.
+    harness : Harness or str
+        Drives the framework; or the name of a backend that offers a harness.
+    parameters : sequence of numpy.ndarray, optional
+        The weights of the domain head. Without them a reversal that lies *after* the head is not
+        seen: the features then get ``-lam`` times their gradient as well. Needs
+        `Harness.constant`.
+
+    Returns
+    -------
+    Flow
+        Its `kind` is one of
+
+        ``"right"``
+            The reversal works. (With a number 0 as λ: nothing arrives, as it must.)
+        ``"constant"``
+            The loss does not depend on the features, as after a softmax over one column.
+        ``"flat"``
+            The loss does not change near these features, though it does further away.
+        ``"disconnected"``
+            The framework knows of no way from the features to the loss.
+        ``"cut"``
+            The loss depends on the features, and the gradient that arrives is zero.
+        ``"unreversed"``
+            The gradient arrives with its own sign: the reversal is not in the path.
+        ``"sign"``
+            It arrives times ``+lam``: there is a minus too many.
+        ``"twice"``
+            It arrives times ``+lam**2``: it passes two reversals.
+        ``"scale"``
+            It is reversed, by another λ.
+        ``"frozen"``
+            It does not follow the `LambdaVariable`.
+        ``"mixed"``
+            It is no multiple of the true one: some parts are reversed and others not.
+        ``"after"``
+            The parameters of the head are reversed as well: the reversal lies after the head.
+        ``"head"``
+            The features are right, and a parameter of the head gets a wrong gradient.
+        ``"nonfinite"``
+            The loss or the gradient is inf or nan.
+        ``"undecided"``
+            The differences are not exact enough to tell; the report says why.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If the features or a parameter are no NumPy array, or their dtype carries no gradient.
+    InvalidLambdaError
+        If `lam` is not a single λ.
+    TypeError
+        If `harness` is neither a harness nor a name.
+    ValueError
+        If the features are empty or not finite, or `domain_loss` does not take as many arguments as
+        there are, or does not return a floating scalar of the framework.
+    BackendUnavailableError
+        If a backend was named that does not load or offers no harness.
+    NotImplementedError
+        If there are parameters and the harness has no `Harness.constant`.
+
+    Notes
+    -----
+    The loss is computed some hundred times for the features and for each parameter, in a program
+    that is built once for each. A part of the model that carries less than about a hundredth of
+    the gradient goes unseen, and so does a λ that is wrong by less than the error in the report.
+
+    Examples
+    --------
+    In the test suite of a model::
+
+        def test_the_reversed_gradient_arrives():
+            flow = check_flow(domain_loss, features, 0.3, harness="theano", parameters=[w, b])
+            assert flow.ok, flow
+    """
+    if isinstance(harness, str):
+        harness = load_harness(harness)
+    elif not isinstance(harness, Harness):
+        raise TypeError(
+            f"Expected a revgrad.testing.Harness or the name of a backend; got {shown(harness)}."
+            + (" Pass an instance of it." if isinstance(harness, type) else "")
+        )
+    variable = lam if isinstance(lam, LambdaVariable) else None
+    strength = judge_number(lam.value if variable is not None else lam)
+    arrays = list(floating_arrays(features, parameters))
+    check_arguments(domain_loss, arrays)
+    if arrays[1:] and type(harness).constant is Harness.constant:
+        raise NotImplementedError(
+            f"check_flow differentiates by one argument at a time, and {type(harness).__name__} "
+            "has no constant(array) to hold the others. Write it, or leave the parameters out."
+        )
+    before = strength
+    program = Program(harness, domain_loss, arrays, 0)
+    if variable is not None and before == 0:
+        strength = 1.0
+    try:
+        if variable is None:
+            finding = _look(program, of_features(strength))
+        else:
+            finding = _follow(program, variable, strength)
+        heads = [
+            _look(Program(harness, domain_loss, arrays, i), of_parameter(strength))
+            for i in range(1, len(arrays))
+        ]
+    finally:
+        if variable is not None:
+            variable.value = before
+    kind, words = report(finding, heads, strength, before if variable is not None else None)
+    return Flow(
+        ok=kind == "right",
+        kind=kind,
+        ratio=finding.ratio,
+        expected=0.0 - strength,
+        parameter_ratios=tuple(each.ratio for each in heads),
+        words=words,
+    )
+
+
+def _look(program: Program, factors: Factors) -> Finding:
+    """Look at the point that was given, and unless all is clear there, at some nearby."""
+    findings = [_at(program.x, program, factors)]
+    if findings[0].kind in ("right", "constant", "disconnected", "nonfinite"):
+        return findings[0]
+    # Features that went through a relu lie on the kinks of the next one, and a head of zeros on its
+    # own: no derivative is right there. What is wrong with the reversal is so at each point.
+    for point in nearby(program.x):
+        finding = _at(point, program, factors)
+        if finding.kind == "right" and findings[0].kind in UNSURE:
+            program.x = point
+            return finding
+        # A kink looks like this too, so the point that was given is no witness of it.
+        witnesses = findings[1:] if finding.kind == "mixed" else findings
+        if finding.kind in [each.kind for each in witnesses]:
+            return finding
+        if finding.kind != "nonfinite":  # which says nothing of the point that was given
+            findings.append(finding)
+    return findings[0] if findings[0].kind in UNSURE else Finding("undecided", detail="kinks")
+
+
+def _at(x: Any, program: Program, factors: Factors) -> Finding:
+    loss, gradient = program(x)
+    if not np.isfinite(loss) or not (gradient is None or np.isfinite(gradient).all()):
+        return not_finite(loss, gradient)
+    eps = max(float(floating(each).eps) for each in (x.dtype.name, program.dtype))
+    measured = measure(program.value, x, gradient, eps, parts=program.which == 0)
+    return judge(measured, gradient, factors)
+
+
+def _follow(program: Program, variable: LambdaVariable, strength: float) -> Finding:
+    """Look at a second value of a variable too; leave it at `strength`."""
+    built_at = variable.value
+    variable.value = strength
+    finding = _look(program, of_features(strength))
+    if finding.kind == "right":
+        gradient = program(program.x)[1]
+        variable.value = other = 0.0 if built_at == 0 else strength / 2
+        finding = followed(finding, gradient, program(program.x)[1], strength, other)
+        variable.value = strength
+    elif finding.kind in ("cut", "disconnected") and built_at == 0:
+        # Cut, or λ = 0 built into the program? One that is built with λ = 1 can tell.
+        program.run = program.build()
+        if _look(program, of_features(strength)).kind == "right":
+            finding = stays_zero()
+    return finding
