@@ -17,12 +17,10 @@ from typing import Any, Callable, Dict, Iterator
 
 import revgrad
 from revgrad._registry import registry
+from revgrad.exceptions import describe
 
 MARK = "revgrad reports "
 """What each line of a report begins with: code that runs before us may print to the channel."""
-
-LONG = 300
-"""What a message of one line may have of letters."""
 
 Report = Dict[str, Any]
 
@@ -61,7 +59,7 @@ def discover() -> Iterator[Report]:
                 "plugin": failure.plugin,
                 "distribution": failure.distribution,
                 "stage": failure.stage,
-                "error": _cut(failure.reason),
+                "error": failure.reason,
                 "traceback": _traceback(failure.error),
             }
             for failure in registry.failures
@@ -145,24 +143,13 @@ def _failure(error: BaseException) -> Report:
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    words, kind = _words(root), type(root).__name__
-
-    def others(error: BaseException) -> str:
-        # The output of a compiler, say, which each error of the chain repeats.
-        repeats = error is not root and len(words) > LONG
-        return _words(error).replace(words, "...") if repeats else _words(error)
-
     return {
-        "error": _cut(f"{kind}: {words}".splitlines()[0]) if words else kind,
-        "message": others(error),
+        "error": describe(root),
+        "message": _words(error),
         # What the plugin, or whoever raised within it, says in words of its own.
-        "own": others(error.__cause__ or error),
+        "own": _words(error.__cause__ or error),
         "traceback": _traceback(error),
     }
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= LONG else words[:LONG] + "..."
 
 
 def _words(error: BaseException) -> str:

@@ -17,6 +17,7 @@ import pluggy
 
 from revgrad import hookspecs
 from revgrad.backend import BackendSpec
+from revgrad.exceptions import describe
 
 _HOOK = "revgrad_backends"
 
@@ -45,11 +46,7 @@ class PluginFailure:
     @property
     def reason(self) -> str:
         """The kind and the words of the error, in one line."""
-        try:
-            words = f"{type(self.error).__name__}: {self.error}"
-        except Exception:  # an error whose own __str__ fails
-            words = type(self.error).__name__
-        return " ".join(words.split())
+        return describe(self.error)
 
     def __str__(self) -> str:
         return (

@@ -32,3 +32,32 @@ class ConformanceError(RevgradError, AssertionError):
 
 class PluginWarning(UserWarning):
     """A plugin was left out; every other backend works on."""
+
+
+def describe(error: BaseException, letters: int = 300) -> str:
+    """Return the kind and the words of an error, in one line that is not too long.
+
+    Parameters
+    ----------
+    error : BaseException
+        Of whatever origin: its own ``__str__`` may fail, or fill pages with a compiler's output.
+    letters : int, optional
+        How long the line may be.
+
+    Returns
+    -------
+    str
+        For instance ``"ImportError: no such driver"``.
+
+    Examples
+    --------
+    >>> describe(ValueError("first line\nsecond line"))
+    'ValueError: first line second line'
+    """
+    kind = type(error).__name__
+    try:
+        words = " ".join(str(error).split())
+    except Exception:
+        words = ""
+    line = f"{kind}: {words}" if words else kind
+    return line if len(line) <= letters else f"{line[: letters - 3]}..."

@@ -8,6 +8,7 @@ import numpy as np
 
 from revgrad import LambdaVariable
 from revgrad.backend import judge_lambda, unknown_lambda_error
+from revgrad.exceptions import describe
 from revgrad_theano.ops import Variable, reverse_gradient
 
 try:
@@ -16,7 +17,7 @@ except Exception as error:
     if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Lasagne is installed but does not import ({type(error).__name__}: {error}). Where "
+        f"Lasagne is installed but does not import ({describe(error)}). Where "
         "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
         "lasagne, in a fresh process"
     ) from error

@@ -14,6 +14,7 @@ from revgrad.backend import (
     no_gradient_error,
     unknown_lambda_error,
 )
+from revgrad.exceptions import describe
 
 try:
     import theano.tensor as T
@@ -31,7 +32,7 @@ except Exception as error:
     if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Theano is installed but does not import ({type(error).__name__}: {error}). Where Python "
+        f"Theano is installed but does not import ({describe(error)}). Where Python "
         "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
     ) from error
 

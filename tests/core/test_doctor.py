@@ -37,7 +37,7 @@ LOADS = {
     ),
     "chatters": (
         "raise RuntimeError('x' * 5000 + '\\n' + 'y' * 5000)",
-        f"RuntimeError: {'x' * 286}...",
+        f"RuntimeError: {'x' * 283}...",
     ),
     "mute": ("raise RuntimeError()", "RuntimeError"),
     "coloured": (r"raise RuntimeError('\x1b[31mred\x1b[0m [bold]')", "red"),
