@@ -50,7 +50,7 @@ class BackendSpec:
     requires : str, optional
         The framework's requirement as in a requirements file, shown by errors.
     harness : str, optional
-        ``"module:qualname"`` of the conformance harness.
+        ``"module:qualname"`` of the `revgrad.testing.Harness` that lets the checks run.
     contract : int, optional
         The version of the contract that the backend was written against.
 
@@ -115,7 +115,10 @@ class Backend(abc.ABC):
     """
 
     capabilities: FrozenSet[str] = frozenset()
-    """Names of the optional parts of the contract that the framework supports."""
+    """Names of the optional parts of the contract that the framework supports.
+
+    Those of `revgrad.testing.CAPABILITIES`; what is declared is checked.
+    """
 
     @abc.abstractmethod
     def reverse(self, x: Any, lam: Any) -> Any:

@@ -10,14 +10,17 @@ from revgrad.exceptions import ConformanceError
 from revgrad.testing import checks, programs, purity
 from revgrad.testing._check import CHECKS, Result, load_harness, run_check
 from revgrad.testing._run import conformance, run_checks
+from revgrad.testing.flow import Flow, check_flow
 from revgrad.testing.harness import CAPABILITIES, Harness
 
 __all__ = [
     "CAPABILITIES",
     "CHECKS",
     "ConformanceError",
+    "Flow",
     "Harness",
     "Result",
+    "check_flow",
     "checks",
     "conformance",
     "load_harness",

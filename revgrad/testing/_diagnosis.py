@@ -118,6 +118,9 @@ def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Find
     ratio = best.arrived / best.true
     for kind, factor in factors.named.items():
         if _fit(usable, factor, 0.0, slack * arrived):
+            # Where nothing arrives there may yet be a gradient, too small to be seen in one slope.
+            if any(SAFETY * each.error * each.reach > 0.1 * steepest for each in slopes):
+                return Finding("undecided", detail=_why(best))
             return Finding(kind, ratio, error)
     # Where kinks lie close to each other, the steps of one direction agree by chance now and then.
     # What is called wrong must be so by the errors of the worst direction too.

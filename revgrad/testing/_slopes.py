@@ -25,12 +25,16 @@ class Slope:
         That of the gradient which the framework returned.
     digits : bool
         Whether most of the error comes from the digits, and not from a kink or a bend.
+    reach : float
+        Where nothing arrives along a direction: how many times longer than its slope the true
+        gradient there may well be, as the direction was drawn. 0 elsewhere.
     """
 
     true: float
     error: float
     arrived: float
     digits: bool
+    reach: float
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ class _Line:
         v = v / np.abs(v).max()
         self.lengths, self.sums, self.changes, self.arrived = [], [], [], []
         self.centre = centre
+        silent = np.count_nonzero(v) if np.any(g) and not np.any(g * v) else 0
+        self.reach = float(np.sqrt(silent))
         for step in _steps(x):
             with np.errstate(all="ignore"):
                 ahead = np.asarray(x + step * v, x.dtype)
@@ -179,7 +185,8 @@ class _Line:
                 abs(RATIO * bends[i] - bends[i - 1]) / (2 * (RATIO - 1)),
             )
             if best is None or digits + shape < best.error:
-                best = Slope(slopes[i], digits + shape, self.arrived[i], digits > shape / 4)
+                mostly = digits > shape / 4
+                best = Slope(slopes[i], digits + shape, self.arrived[i], mostly, self.reach)
         return best
 
 
@@ -212,4 +219,4 @@ def _directions(x: Any, g: Any, parts: bool) -> Iterator[Any]:
             masks += [mask, ~mask]
         yield from (g * mask for mask in masks if np.any(g * mask) and not np.all(mask))
         if not np.all(g):
-            yield random.normal(size=x.shape) * (g == 0)
+            yield from (random.normal(size=x.shape) * (g == 0) for _ in range(2))
