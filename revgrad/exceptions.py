@@ -51,8 +51,8 @@ def describe(error: BaseException, letters: int = 300) -> str:
 
     Examples
     --------
-    >>> describe(ValueError("first line\nsecond line"))
-    'ValueError: first line second line'
+    >>> describe(ImportError("no such driver"))
+    'ImportError: no such driver'
     """
     kind = type(error).__name__
     try:
