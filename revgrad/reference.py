@@ -30,7 +30,55 @@ from revgrad.backend import (
 )
 from revgrad.exceptions import UnsupportedTypeError
 
-__all__ = ["NumpyBackend", "forward", "pullback"]
+__all__ = ["NumpyBackend", "factor", "forward", "pullback"]
+
+
+def factor(x: Any, lam: Any) -> Any:
+    """Return λ as an array of the dtype of `x`, having judged both.
+
+    What a backend for a framework on NumPy needs of λ; the cotangent is multiplied by ``-factor``.
+
+    Parameters
+    ----------
+    x : numpy.ndarray or numpy.generic
+        What is to be reversed: any shape, floating or complex dtype.
+    lam : float, LambdaVariable or numpy.ndarray
+        λ; of a variable, the value that it has now.
+
+    Returns
+    -------
+    numpy.ndarray
+        A new array of the shape of λ, of the real dtype that belongs to the dtype of `x`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If `x` is no NumPy value, or its dtype carries no gradient.
+    InvalidLambdaError
+        If `lam` is not a λ, is too large for the dtype of `x`, or would enlarge `x`.
+
+    Examples
+    --------
+    >>> factor(np.ones(3, "float32"), 0.5)
+    array(0.5, dtype=float32)
+    """
+    if not isinstance(x, (np.ndarray, np.generic)):
+        raise UnsupportedTypeError(
+            f"Expected a NumPy array or scalar; got a {type(x).__name__}. Pass numpy.asarray(x) of "
+            "a number or list, or leave backend= out to have the backend chosen by type."
+        )
+    dtype = x.dtype
+    # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
+    extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
+    if dtype.kind not in "fc" and not extension:
+        raise no_gradient_error(x, dtype)
+    lam = judge_lambda(lam)
+    if isinstance(lam, LambdaVariable):
+        lam = lam.value
+    if not isinstance(lam, (float, np.ndarray)):
+        raise unknown_lambda_error(lam, "a NumPy scalar")
+    check_lambda_shape(np.shape(lam), x.shape)
+    return cast_lambda(lam, np.zeros(0, dtype).real.dtype)
 
 
 def forward(x: Any, lam: Any) -> Any:
@@ -61,7 +109,7 @@ def forward(x: Any, lam: Any) -> Any:
     >>> forward(x, 0.5) is x
     True
     """
-    _as_factor(x, lam)
+    factor(x, lam)
     return x
 
 
@@ -96,33 +144,13 @@ def pullback(g: Any, lam: Any) -> Any:
     >>> pullback(np.array([1.0, -2.0, np.inf], dtype="float32"), 0.5)
     array([-0.5,  1. , -inf], dtype=float32)
     """
-    factor = _as_factor(g, lam)
+    strength = factor(g, lam)
     product = np.empty(g.shape, g.dtype)
     if g.dtype.kind == "c":  # as a complex product, -λ * (inf + 0j) would hold a nan
-        product.real, product.imag = -factor * g.real, -factor * g.imag
+        product.real, product.imag = -strength * g.real, -strength * g.imag
     else:
-        product[...] = -factor * g
+        product[...] = -strength * g
     return product if isinstance(g, np.ndarray) else product[()]
-
-
-def _as_factor(x: Any, lam: Any) -> Any:
-    if not isinstance(x, (np.ndarray, np.generic)):
-        raise UnsupportedTypeError(
-            f"Expected a NumPy array or scalar; got a {type(x).__name__}. Pass numpy.asarray(x) of "
-            "a number or list, or leave backend= out to have the backend chosen by type."
-        )
-    dtype = x.dtype
-    # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
-    extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
-    if dtype.kind not in "fc" and not extension:
-        raise no_gradient_error(x, dtype)
-    lam = judge_lambda(lam)
-    if isinstance(lam, LambdaVariable):
-        lam = lam.value
-    if not isinstance(lam, (float, np.ndarray)):
-        raise unknown_lambda_error(lam, "a NumPy scalar")
-    check_lambda_shape(np.shape(lam), x.shape)
-    return cast_lambda(lam, np.zeros(0, dtype).real.dtype)
 
 
 class NumpyBackend(Backend):

@@ -1,0 +1,6 @@
+import revgrad.testing
+
+
+@revgrad.testing.conformance("stranger")
+def test_conformance(check):
+    check()

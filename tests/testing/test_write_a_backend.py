@@ -1,0 +1,39 @@
+"""The how-to on writing a backend says what the kit does, and its listing is short."""
+
+import pathlib
+import re
+
+from revgrad.testing import CAPABILITIES, CHECKS
+
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "how-to" / "write-a-backend.md").read_text(encoding="utf-8")
+STRANGER = ROOT / "tests" / "stranger"
+
+
+def lines_of(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+def test_plugin_and_test_together_have_at_most_35_lines():
+    count = sum(len(lines_of(path)) for path in STRANGER.rglob("*.py"))
+    assert 20 < count <= 35
+    assert "the 35 lines below" in PAGE and count == 35
+
+
+def test_the_page_shows_the_files_that_are_tested():
+    shown = re.findall(r"literalinclude\} ../../tests/stranger/(\S+)", PAGE)
+    python = {str(each.relative_to(STRANGER)) for each in STRANGER.rglob("*.py") if lines_of(each)}
+    assert set(shown) == python | {"setup.cfg"}
+
+
+def test_the_table_of_capabilities_is_that_of_the_kit():
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\|([^|]*)\|([^|]*)\|$", PAGE, re.MULTILINE)
+    table = {name: (re.findall(r"\w+", m), re.findall(r"\w+", c)) for name, m, c in rows}
+    assert table == {
+        name: (
+            list(methods),
+            [check for check, function in CHECKS.items() if function.needs == name],
+        )
+        for name, methods in CAPABILITIES.items()
+    }

@@ -1,0 +1,125 @@
+"""A stranger's package, built into a wheel and installed beside revgrad in a fresh environment."""
+
+import filecmp
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+STRANGER = ROOT / "tests" / "stranger"
+SKIPPED = {
+    "no_copy",
+    "dtype_of_graph_lambda",
+    "no_gradient_for_lambda",
+    "survives_rewriting",
+    "compiled_once",
+    "schedule_in_graph",
+    "second_order",
+    "vectorised",
+    "no_trace",
+    "copies_reverse",
+    "graph_lambda_array",
+}
+
+
+def call(*command, cwd, code=0):
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=str(cwd),
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+class Environment:
+    """A fresh virtual environment, and a folder that has nothing to do with the repository."""
+
+    def __init__(self, folder):
+        self.folder = folder / "elsewhere"
+        self.folder.mkdir()
+        call(sys.executable, "-m", "venv", folder / "environment", cwd=folder)
+        self.bin = folder / "environment" / ("Scripts" if os.name == "nt" else "bin")
+
+    def install(self, *what):
+        self.python("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
+
+    def python(self, *arguments, code=0):
+        return call(self.bin / "python", *arguments, cwd=self.folder, code=code)
+
+    def revgrad(self, *arguments, code=0):
+        return call(self.bin / "revgrad", *arguments, cwd=self.folder, code=code)
+
+
+def wheel(source, folder):
+    """Build a wheel from a copy of the sources, which building would litter."""
+    copy = folder / "sources"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
+    built = folder / "wheel"
+    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", built, copy, cwd=folder)
+    (found,) = built.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    made = Environment(tmp_path_factory.mktemp("fresh"))
+    wheels = [wheel(each, tmp_path_factory.mktemp("build")) for each in (ROOT, STRANGER)]
+    made.install(*wheels, "pytest", "hypothesis")
+    return made
+
+
+def test_the_doctor_finds_it_through_its_entry_point(environment):
+    found = json.loads(environment.revgrad("--json"))
+    (entry,) = [each for each in found["backends"] if each["backend"] == "stranger"]
+    assert (entry["distribution"], entry["version"]) == ("stranger-autograd", "1.0")
+    assert entry["state"] == "ok" and entry["framework"]
+
+
+def test_it_conforms(environment):
+    found = json.loads(environment.revgrad("check", "stranger", "--json"))
+    (entry,) = found["backends"]
+    outcomes = {each["check"]: each["outcome"] for each in entry["checks"]}
+    assert {name for name, outcome in outcomes.items() if outcome == "skipped"} == SKIPPED
+    assert set(outcomes.values()) == {"passed", "skipped"} and len(outcomes) == 28
+    assert entry["hypothesis"]
+
+
+def test_its_own_test_passes(environment):
+    shutil.copy(STRANGER / "test_stranger.py", environment.folder)
+    printed = environment.python("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "17 passed, 11 skipped" in printed
+
+
+def test_it_reverses(environment):
+    code = "import autograd, revgrad; print(autograd.grad(lambda x: revgrad.reverse(x, 3))(2.0))"
+    printed = environment.python("-c", code)
+    assert printed.strip() == "-3.0"
+
+
+def test_no_file_of_the_core_was_touched(environment):
+    code = "import revgrad, os; print(os.path.dirname(revgrad.__file__))"
+    installed = pathlib.Path(environment.python("-c", code).strip())
+    names = [each.relative_to(ROOT) for each in (ROOT / "revgrad").rglob("*.py")]
+    _, different, missing = filecmp.cmpfiles(ROOT, installed.parent, names, shallow=False)
+    assert ROOT not in installed.parents and not different and not missing
+
+
+def test_a_lost_sign_is_found(environment, tmp_path):
+    source = tmp_path / "wrong"
+    shutil.copytree(STRANGER, source)
+    backend = source / "stranger_autograd" / "backend.py"
+    backend.write_text(backend.read_text().replace("-factor * g", "factor * g"))
+    environment.install("--force-reinstall", "--no-deps", wheel(source, tmp_path))
+    printed = environment.revgrad("check", "stranger", code=1)
+    assert "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g" in printed
+    assert "input:    x = 1., g = 1., λ = 1.0 (float32, shape ())" in printed
