@@ -29,7 +29,7 @@ class Result:
     reason : str, optional
         Why it was skipped or expected to fail; what was expected and what came, where it failed.
     error : Exception, optional
-        The `revgrad.ConformanceError` of a check that failed.
+        The ``ConformanceError`` of a check that failed.
     """
 
     check: str
@@ -136,7 +136,7 @@ def run_check(name: str, harness: Harness) -> Result:
     Parameters
     ----------
     name : str
-        A key of `CHECKS`.
+        A key of `revgrad.testing.CHECKS`.
     harness : Harness
         Drives the backend.
 

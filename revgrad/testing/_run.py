@@ -20,7 +20,7 @@ def run_checks(
     harness : Harness or str
         Drives the backend; or the name of a backend that offers a harness.
     only : sequence of str, optional
-        The names of the checks to run, by default all of `CHECKS`.
+        The names of the checks to run, by default all of `revgrad.testing.CHECKS`.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def run_checks(
     BackendUnavailableError
         If a backend was named that does not load or offers no harness.
     TypeError
-        If `harness` is neither a harness nor a name, but a class, say.
+        If what was given is neither a harness nor a name, but a class, say.
     ValueError
         If there is no check of a name that was given.
 

@@ -161,7 +161,7 @@ class Harness(abc.ABC):
         return ()
 
     def constant(self, array: Any) -> Any:
-        """Return a value of the framework that holds `array` and asks for no gradient.
+        """Return a value of the framework that holds the array and asks for no gradient.
 
         `revgrad.testing.check_flow` needs it where it is given the parameters of a head.
 

@@ -1,4 +1,4 @@
-"""The residual form, for a framework that has only a stop_gradient: what it keeps, what it cannot."""
+"""The residual form, for a framework that has only a stop_gradient: what it keeps and what not."""
 
 import tape
 from test_bites import failures, registered

@@ -65,7 +65,8 @@ def wheel(source, folder):
     copy = folder / "sources"
     shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
     built = folder / "wheel"
-    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", built, copy, cwd=folder)
+    pip = sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"
+    call(*pip, "-w", built, copy, cwd=folder)
     (found,) = built.glob("*.whl")
     return found
 

@@ -1,0 +1,128 @@
+"""64 threads that make the first call at the same moment, in one fresh process after the other.
+
+Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` for the real Theano. In each
+process one plugin is slow to import and one is broken. It prints how many processes gave the one right
+answer, and how many had more than one backend or more than one warning, failed, or hung.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+
+TESTS = pathlib.Path(__file__).parents[1] / "tests" / "testing"
+PLUGINS = {
+    "slow": """
+import time
+time.sleep(0.05)
+import revgrad
+
+@revgrad.hookimpl
+def revgrad_backends():
+    time.sleep(0.05)
+    return SPEC
+""",
+    "broken": "import time\ntime.sleep(0.01)\nraise RuntimeError('no such driver')\n",
+}
+SPEC = 'revgrad.BackendSpec("tape", ("tape:Tensor",), "tape:TapeBackend")'
+CHILD = """
+import json, sys, threading, warnings
+if sys.argv[1] == "theano":
+    import revgrad_theano.compat
+    import theano.tensor
+    xs = [theano.tensor.dscalar() for _ in range(64)]
+else:
+    import tape
+    xs = [tape.source((), "float64") for _ in range(64)]
+import revgrad
+assert "pluggy" not in sys.modules
+barrier, found = threading.Barrier(64), [None] * 64
+
+def call(number):
+    barrier.wait()
+    try:
+        y = revgrad.reverse(xs[number], float(number))
+        found[number] = y
+    except Exception as error:
+        found[number] = error
+
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+from revgrad._registry import registry
+
+def factor(number, y):
+    if sys.argv[1] == "theano":
+        import theano
+        return float(theano.grad(y, xs[number]).eval({xs[number]: 1.0}))
+    one = tape.constant(1.0)
+    (run,) = [tape.compile([xs[number]], tape.gradient(y, [xs[number]], one))]
+    return float(run(tape.np.asarray(1.0))[0])
+
+errors = [repr(each) for each in found if isinstance(each, Exception)]
+pulled = [] if errors else [factor(number, y) for number, y in enumerate(found)]
+print(json.dumps({
+    "errors": errors,
+    "right": pulled == [-float(number) for number in range(64)],
+    "backends": len({id(each) for each in registry.by_type.values()}),
+    "warnings": sum(issubclass(each.category, revgrad.PluginWarning) for each in warned),
+}))
+"""
+
+
+def install(folder: pathlib.Path) -> None:
+    """Write the two plugins and their metadata into a folder."""
+    for name, code in PLUGINS.items():
+        info = folder / f"{name}_plugin-1.dist-info"
+        info.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1\n"
+        (info / "METADATA").write_text(metadata)
+        (info / "entry_points.txt").write_text(f"[revgrad]\n{name} = {name}_plugin\n")
+        (folder / f"{name}_plugin.py").write_text(code.replace("SPEC", SPEC))
+
+
+def run(framework: str, folder: pathlib.Path) -> str:
+    """Return in one word what became of one process."""
+    path = [str(folder), str(TESTS), *sys.path]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, framework],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired:
+        return "hung"
+    if done.returncode != 0:
+        return f"failed: {done.stderr.decode().strip().splitlines()[-1]}"
+    found = json.loads(done.stdout)
+    right = {"errors": [], "right": True, "backends": 1, "warnings": 1}
+    return "right" if found == right else json.dumps(found)
+
+
+def main() -> None:
+    """Run the processes and count."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--processes", type=int, default=200)
+    parser.add_argument("--theano", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        install(pathlib.Path(folder))
+        framework = "theano" if args.theano else "tape"
+        counts = Counter(run(framework, pathlib.Path(folder)) for _ in range(args.processes))
+    for what, count in counts.most_common():
+        print(f"{count} of {args.processes} processes, 64 threads each: {what}")
+
+
+if __name__ == "__main__":
+    main()
