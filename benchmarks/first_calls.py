@@ -1,8 +1,9 @@
 """64 threads that make the first call at the same moment, in one fresh process after the other.
 
-Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` for the real Theano. In each
-process one plugin is slow to import and one is broken. It prints how many processes gave the one right
-answer, and how many had more than one backend or more than one warning, failed, or hung.
+Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` for the real Theano.
+In each process one plugin is slow to import and one is broken. It prints how many processes gave
+the one right answer, and what the others did: a second backend, a second warning, an error, or
+nothing at all.
 """
 
 import argparse
