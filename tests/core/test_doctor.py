@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 from plugins_on_disk import BROKEN, GOOD, STAGE, environment
@@ -42,6 +43,13 @@ LOADS = {
     "mute": ("raise RuntimeError()", "RuntimeError"),
     "coloured": (r"raise RuntimeError('\x1b[31mred\x1b[0m [bold]')", "red"),
 }
+OURS = [
+    entry_point.name
+    for entry_point in metadata.distribution("revgrad").entry_points
+    if entry_point.group == "revgrad"
+]
+"""The plugins of this repository, which the tests leave out: each stands for itself."""
+
 IMPORTS = "import os, signal, sys\n"
 
 
@@ -53,7 +61,7 @@ def plugin(name, **more):
 def revgrad(*arguments, site, **variables):
     """Return exit code, standard output and standard error of a command."""
     # Whether Theano is installed beside us is no concern of these tests.
-    variables.setdefault("REVGRAD_DISABLE", "theano,lasagne")
+    variables.setdefault("REVGRAD_DISABLE", ",".join(OURS))
     done = subprocess.run(
         [sys.executable, "-m", "revgrad", *arguments],
         env=environment(site, **variables),
@@ -107,7 +115,7 @@ def documented(number):
 
 def test_the_keys_of_the_json_are_those_that_are_documented(found):
     assert list(found) == documented(0)
-    assert found["ok"] is False and found["disabled"] == ["theano", "lasagne"]
+    assert found["ok"] is False and found["disabled"] == OURS
     for entry in found["backends"]:
         assert list(entry) == documented(1)
     assert {entry["state"] for entry in found["backends"]} == {"ok", "not installed", "broken"}
@@ -182,7 +190,7 @@ def test_the_text_tells_the_same(found, capsys):
     assert [row[0] for row in rows] == [each["backend"] or "-" for each in found["backends"]]
     assert ["good", "good-plugin", "good-plugin 1.5", "-", "ok", "good_plugin:Tensor"] in rows
     assert ["noisy", "noisy", "noisy 1.5", "3.2.1", "ok", "noisy_framework:Tensor"] in rows
-    assert "REVGRAD_DISABLE leaves out: theano, lasagne." in sections
+    assert f"REVGRAD_DISABLE leaves out: {', '.join(OURS)}." in sections
     broken = [each for each in found["backends"] if each["state"] == "broken"]
     assert sum(" is broken, at stage '" in each for each in sections) == len(broken)
     assert (
@@ -251,10 +259,10 @@ def test_a_plugin_that_no_process_survives_is_found(install, tmp_path):
 def test_nothing_broken_and_what_is_disabled(install, tmp_path):
     install("good-plugin", GOOD)
     install("broken-plugin", BROKEN["hook"][0])
-    disable = "broken-plugin, thaeno,theano,lasagne"
+    disable = ",".join(["broken-plugin, thaeno", *OURS])
     status, printed, errors = revgrad(site=tmp_path / "site", REVGRAD_DISABLE=disable)
     assert status == 0 and errors == ""
-    assert "REVGRAD_DISABLE leaves out: broken-plugin, theano, lasagne.\n" in printed
+    assert f"REVGRAD_DISABLE leaves out: {', '.join(['broken-plugin', *OURS])}.\n" in printed
     assert "REVGRAD_DISABLE names what is no plugin: thaeno.\n" in printed
     assert "is broken" not in printed and "--traceback" not in printed
 
@@ -286,7 +294,8 @@ def on_terminal(site, *arguments, columns=200, **variables):
     """Return exit code and output of a command on a terminal of its own."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    variables = {"TERM": "xterm", "COLUMNS": str(columns), "REVGRAD_DISABLE": "theano", **variables}
+    terminal = {"TERM": "xterm", "COLUMNS": str(columns), "REVGRAD_DISABLE": ",".join(OURS[1:])}
+    variables = {**terminal, **variables}
     env = environment(site, **variables)
     if "NO_COLOR" not in variables:
         env.pop("NO_COLOR", None)
