@@ -80,6 +80,27 @@ def variable_shows(harness: Harness) -> None:
         expect(harness, f"g = {shown(g)}, {lam!r}, 0.5 at first", run(g, g)[1], pulled_back(g, lam))
 
 
+@check("C9")
+def variable_at_forward(harness: Harness) -> None:
+    """λ is the value at the forward pass: one that is set before the gradient does not count."""
+    lam, dtype = revgrad.LambdaVariable(0.5), harness.dtypes[0]
+    g = np.array([1.0, -3.0], dtype)
+
+    def fn(x: Any) -> Any:
+        y = harness.reverse(x, lam)
+        lam.value = 7.0  # where nothing is compiled, this lies between forward and backward
+        return y
+
+    try:
+        run = run_of(harness.program(fn, (2,), dtype))
+        lam.value = 0.5
+        gradient = run(g, g)[1]
+    except revgrad.InvalidLambdaError:
+        return
+    given = f"g = {shown(g)}, LambdaVariable at 0.5 before the run"
+    expect(harness, given, gradient, pulled_back(g, 0.5))
+
+
 @check("C9", needs="compilations")
 def compiled_once(harness: Harness) -> None:
     """Over 20 changes of λ a program is compiled once."""

@@ -67,6 +67,7 @@ VALUES = {
     "stay_apart",
     "survives_rewriting",
     "variable_shows",
+    "variable_at_forward",
     "second_order",
     "copies_reverse",
     "any_shape",
@@ -336,13 +337,36 @@ class NativeFormUnjudged(TapeBackend):
         return self.reverse(x, lam)
 
 
-@fails("variable_shows")
+@fails("variable_shows", "variable_at_forward")
 class CellLags(TapeBackend):
     """The cell holds the value before the last."""
 
     def set_cell(self, cell, value):
         before, cell.next = getattr(cell, "next", value), value
         super().set_cell(cell, before)
+
+
+class EagerHarness(TapeHarness):
+    """Builds the graph anew in each run, as a framework that compiles nothing."""
+
+    def program(self, fn, shape, dtype):
+        def run(x, g):
+            dtype = x.dtype
+            leaf, cotangent = tape.source(shape, dtype), tape.source(shape, dtype)
+            y = fn(leaf)
+            value = tape.evaluate([leaf], y)(x)
+            (gradient,) = tape.gradient(y, [leaf], cotangent)
+            back = gradient and tape.evaluate([leaf, cotangent], gradient)
+            return value, back and back(x, g)
+
+        return run
+
+
+@fails("variable_at_forward", harness=EagerHarness)
+class ReadsLate(TapeBackend):
+    """The cell is read when the gradient is computed."""
+
+    capabilities = TapeBackend.capabilities - {"compilations"}
 
 
 @fails("compiled_once")

@@ -327,7 +327,13 @@ WRONG = [
 ]
 
 
-ELSEWHERE = {"compiled_once", "schedule_in_graph", "claims_resolve", "discovery_is_light"}
+ELSEWHERE = {
+    "variable_at_forward",
+    "compiled_once",
+    "schedule_in_graph",
+    "claims_resolve",
+    "discovery_is_light",
+}
 """They are about the backend, its record and its plugin: see the wrong backends of the kit."""
 
 

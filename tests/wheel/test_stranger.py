@@ -91,14 +91,14 @@ def test_it_conforms(environment):
     (entry,) = found["backends"]
     outcomes = {each["check"]: each["outcome"] for each in entry["checks"]}
     assert {name for name, outcome in outcomes.items() if outcome == "skipped"} == SKIPPED
-    assert set(outcomes.values()) == {"passed", "skipped"} and len(outcomes) == 28
+    assert set(outcomes.values()) == {"passed", "skipped"} and len(outcomes) == 29
     assert entry["hypothesis"]
 
 
 def test_its_own_test_passes(environment):
     shutil.copy(STRANGER / "test_stranger.py", environment.folder)
     printed = environment.python("-m", "pytest", "-q", "-p", "no:cacheprovider")
-    assert "17 passed, 11 skipped" in printed
+    assert "18 passed, 11 skipped" in printed
 
 
 def test_it_reverses(environment):
