@@ -1,0 +1,240 @@
+"""`reverse` under every transformation of JAX, on pytrees, with every λ."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import revgrad
+from revgrad.schedules import Dann, progress
+from revgrad_jax import reverse_gradient
+
+X = jnp.asarray([0.5, -1.0, 2.0])
+
+
+def loss(x, lam):
+    return jnp.sum(revgrad.reverse(jnp.tanh(x), lam) ** 2)
+
+
+def without(x):
+    return jnp.sum(jnp.tanh(x) ** 2)
+
+
+EXPECTED = -0.3 * jax.grad(without)(X)
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        jax.grad(loss),
+        jax.jit(jax.grad(loss)),
+        jax.grad(jax.jit(loss)),
+        jax.grad(jax.checkpoint(loss)),
+        jax.grad(jax.remat(jax.jit(loss))),
+        jax.jacrev(loss),
+        jax.jacfwd(loss),
+        lambda x, lam: jax.vjp(loss, x, lam)[1](1.0)[0],
+        lambda x, lam: jax.linear_transpose(jax.linearize(lambda x: loss(x, lam), x)[1], x)(1.0)[0],
+        lambda x, lam: jax.vmap(jax.grad(loss), (0, None))(x[:, None], lam)[:, 0],
+        lambda x, lam: jax.vmap(jax.grad(loss), (0, 0))(x[:, None], jnp.full(3, lam))[:, 0],
+    ],
+)
+def test_transformations(gradient):
+    np.testing.assert_allclose(gradient(X, 0.3), EXPECTED, rtol=1e-6)
+
+
+def test_hessians():
+    lam = 0.3
+    expected = jax.hessian(lambda x: jnp.sum(jnp.sin(x)))(X) * lam**2
+    orders = [(jax.jacrev, jax.grad), (jax.jacfwd, jax.grad), (jax.jacrev, jax.jacfwd)]
+    for outer, inner in orders:
+        found = outer(inner(lambda x: jnp.sum(jnp.sin(revgrad.reverse(x, lam)))))(X)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_check_grads_of_two_reversals_that_cancel():
+    def f(x):
+        return jnp.tanh(revgrad.reverse(revgrad.reverse(x, 0.5), 2.0))
+
+    check_grads(f, (X,), order=2, modes=("fwd", "rev"), atol=1e-2, rtol=1e-2)
+
+
+def test_scan_and_while_loop_and_cond():
+    def step(state, x):
+        return jnp.tanh(state + revgrad.reverse(x, 0.3)), state
+
+    def by_scan(xs):
+        return jax.lax.scan(step, 0.0, xs)[0]
+
+    def by_loop(xs, reverse=lambda x: revgrad.reverse(x, 0.3)):
+        state = 0.0
+        for x in xs:
+            state = jnp.tanh(state + reverse(x))
+        return state
+
+    np.testing.assert_allclose(jax.grad(by_scan)(X), jax.grad(by_loop)(X), rtol=1e-6)
+    plain = jax.grad(lambda xs: by_loop(xs, lambda x: x))(X)
+    np.testing.assert_allclose(jax.grad(by_scan)(X), -0.3 * plain, rtol=1e-6)
+
+    def by_while(x):
+        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, f(s[1])), (0, x))[1]
+
+    def f(x):
+        return revgrad.reverse(x, 0.5) * 2.0
+
+    np.testing.assert_allclose(jax.jvp(by_while, (X,), (X,))[1], -X, rtol=1e-6)
+
+    def by_cond(x):
+        return jax.lax.cond(x.sum() > 0, lambda x: revgrad.reverse(x, 0.5), lambda x: x, x).sum()
+
+    np.testing.assert_allclose(jax.grad(by_cond)(X), [-0.5] * 3)
+
+
+def test_lam_is_an_argument_and_nothing_is_compiled_again():
+    traces = []
+
+    @jax.jit
+    def gradient(x, lam):
+        traces.append(lam)
+        return jax.grad(loss)(x, lam)
+
+    for lam in np.linspace(0, 2, 20):
+        expected = -lam * jax.grad(without)(X)
+        np.testing.assert_allclose(gradient(X, lam), expected, rtol=1e-5, atol=1e-7)
+    assert len(traces) == 1
+
+
+def test_a_schedule_from_the_step_counter_inside_scan():
+    ramp, total = Dann(gamma=10), 10
+
+    @jax.jit
+    def train(x):
+        def step(carry, _):
+            count, x = carry
+            gradient = jax.grad(loss)(x, ramp(progress(count, total)))
+            return (count + 1, x), gradient
+
+        return jax.lax.scan(step, (jnp.asarray(0), x), length=total)[1]
+
+    plain = jax.grad(without)(X)
+    expected = [-ramp(step / total) * plain for step in range(total)]
+    np.testing.assert_allclose(train(X), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_variable_is_refused_inside_a_trace():
+    lam = revgrad.LambdaVariable(0.5)
+    for transform in (jax.jit, jax.grad, jax.vmap):
+        with pytest.raises(revgrad.InvalidLambdaError, match="LambdaVariable\\(0.5\\) was") as e:
+            transform(lambda x: revgrad.reverse(x, lam).sum())(X)
+        assert "Pass lam.value as an argument of the traced function" in str(e.value)
+    assert revgrad.reverse(X, lam) is X
+    np.testing.assert_allclose(jax.grad(loss)(X, lam.value), EXPECTED / 0.3 * 0.5, rtol=1e-6)
+
+
+def test_pytrees():
+    tree = {"a": X, "b": (X * 2, [jnp.float16(1.0)])}
+
+    def f(tree):
+        reversed_ = revgrad.reverse(tree, 0.5, backend="jax")
+        assert jax.tree_util.tree_structure(reversed_) == jax.tree_util.tree_structure(tree)
+        return sum(leaf.sum().astype("float32") for leaf in jax.tree_util.tree_leaves(reversed_))
+
+    gradients = jax.jit(jax.grad(f))(tree)
+    np.testing.assert_array_equal(gradients["a"], [-0.5] * 3)
+    assert gradients["b"][1][0].dtype == "float16" and gradients["b"][1][0] == -0.5
+    assert revgrad.reverse(tree, 0.5, backend="jax")["b"][0] is tree["b"][0]
+
+
+@pytest.mark.parametrize(
+    "leaf, words",
+    [
+        (jnp.asarray([1, 2]), r"At the leaf x\['b'\]\[1\]: .* of dtype int32, which carries no"),
+        ("text", r"At the leaf x\['b'\]\[1\]: reverse\(\) got a str, which is no array"),
+        (jnp.asarray([True]), "of dtype bool, which carries no gradient. Cast it"),
+    ],
+)
+def test_a_leaf_that_carries_no_gradient_is_named(leaf, words):
+    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+        revgrad.reverse({"a": X, "b": (X, leaf)}, 0.5, backend="jax")
+
+
+def test_an_error_of_lam_names_the_leaf_too():
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"At the leaf x\[1\]: λ of shape \(2,\)"):
+        reverse_gradient((jnp.ones((3, 2)), X), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (jnp.asarray(True), "got a JAX array of dtype bool. Cast it to a float dtype"),
+        (jnp.asarray(1j), "got a JAX array of dtype complex64"),
+        (jnp.ones((3, 1)), "does not broadcast to x of shape"),
+        (object(), "a LambdaVariable, or a JAX array; got an object of type builtins.object"),
+        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
+        (-1.0, "The backward factor is -λ already"),
+    ],
+)
+def test_a_lam_that_is_none(lam, words):
+    for call in (reverse_gradient, jax.jit(reverse_gradient, static_argnums=1)):
+        if call is not reverse_gradient and isinstance(lam, jax.Array):
+            continue  # an array cannot be static
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
+            call(X, lam)
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_weak_types_are_kept(weak):
+    x = jnp.asarray(2.0) if weak else jnp.asarray(2.0, "float32")
+    assert x.weak_type is weak
+    assert revgrad.reverse(x, 0.5).weak_type is weak
+    y, pullback = jax.vjp(lambda x: revgrad.reverse(x, jnp.float32(0.5)), x)
+    assert y.weak_type is weak
+    assert jax.jit(lambda x: revgrad.reverse(x, 0.5))(x).weak_type is weak
+    assert jax.jit(jax.grad(lambda x: revgrad.reverse(x, 0.5)))(x) == -0.5
+    assert (jnp.bfloat16(1) * jax.jit(lambda x: revgrad.reverse(x, 0.5))(x)).dtype == (
+        "bfloat16" if weak else "float32"
+    )
+
+
+def test_complex_numbers():
+    x = jnp.asarray([1 + 2j, -3j])
+    g = jnp.asarray([np.inf + 0j, 1 - 1j])
+    y, pullback = jax.vjp(lambda x: revgrad.reverse(x, 0.5), x)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(pullback(g)[0], revgrad.reference.pullback(np.asarray(g), 0.5))
+
+
+def test_what_is_not_traced_is_returned_itself():
+    for lam in (0.5, jnp.float32(0.5), np.ones(3), revgrad.LambdaVariable(1.0)):
+        assert revgrad.reverse(X, lam) is X
+
+
+def test_donated_buffers_and_aot():
+    step = jax.jit(jax.grad(loss), donate_argnums=0)
+    np.testing.assert_allclose(step(jnp.array(X), 0.3), EXPECTED, rtol=1e-6)
+    compiled = jax.jit(jax.grad(loss)).lower(X, 0.3).compile()
+    np.testing.assert_allclose(compiled(X, 0.3), EXPECTED, rtol=1e-6)
+
+
+def test_a_reversal_of_one_of_two_branches():
+    def f(x):
+        return 2 * revgrad.reverse(x, 1.0) + 3 * revgrad.reverse(x, 5.0)
+
+    for gradient in (jax.grad(f), jax.jit(jax.grad(f)), jax.grad(jax.jit(f))):
+        assert gradient(1.0) == -17
+
+
+def test_partial_evaluation_of_the_pullback():
+    pullback = jax.vjp(lambda x: revgrad.reverse(x, 0.5), X)[1]
+    np.testing.assert_array_equal(jax.jit(lambda pull, g: pull(g)[0])(pullback, X), -0.5 * X)
+
+
+def test_the_learning_rate_of_the_papers_in_optax():
+    optax = pytest.importorskip("optax")
+    rule = revgrad.schedules.InverseDecay(initial=0.01, alpha=10, beta=0.75)
+    optimizer = optax.sgd(lambda step: rule(progress(step, 100)))
+    state = optimizer.init(X)
+    for step in range(3):
+        updates, state = jax.jit(optimizer.update)(X, state)
+        np.testing.assert_allclose(updates, -rule(step / 100) * X, rtol=1e-6)
