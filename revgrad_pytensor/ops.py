@@ -1,0 +1,248 @@
+"""`ReverseGradient`: the reversal as a PyTensor Op, and the rewrite that compiles it away."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, List
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.mode import optdb
+from pytensor.gradient import DisconnectedType
+from pytensor.graph.basic import Variable
+from pytensor.graph.op import Op
+from pytensor.graph.rewriting.basic import in2out, node_rewriter
+from pytensor.tensor.type import DenseTensorType
+
+import revgrad
+from revgrad.backend import (
+    cast_lambda,
+    check_lambda_shape,
+    judge_lambda,
+    no_gradient_error,
+    unknown_lambda_error,
+)
+
+__all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
+
+
+class ReverseGradient(OpFromGraph):
+    """The identity, whose gradient is multiplied by ``-lam``, for one type of `x` and one of λ.
+
+    `reverse_gradient` makes it and applies it. λ is an input of the node, not a property of the Op:
+    nodes with different λ are never merged, and λ may be any expression of the graph.
+
+    Parameters
+    ----------
+    x_type : pytensor.tensor.TensorType
+        Of floating dtype.
+    lam_type : pytensor.tensor.TensorType
+        Of the same dtype, with at most as many dimensions.
+
+    Notes
+    -----
+    The Op is there for `pytensor.grad`. When a function is compiled, a rewrite replaces the output
+    by `x` before the other rewrites run, so the compiled function holds no trace of it. The
+    rewrite is not part of ``canonicalize``: a graph that is merged or canonicalised and *then*
+    differentiated still reverses, which it does not with `pytensor.gradient.grad_scale`.
+
+    Being an `OpFromGraph`, it also runs where nothing is rewritten, under every linker.
+
+    References
+    ----------
+    .. [1] Y. Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17(59), 2016,
+       arXiv:1505.07818.
+    """
+
+    def __init__(self, x_type: Any, lam_type: Any) -> None:
+        x, lam = x_type(), lam_type()
+        super().__init__([x, lam], [x], on_unused_input="ignore")
+        self.types = x_type, lam_type
+
+    def __eq__(self, other: Any) -> bool:
+        return type(self) is type(other) and self.types == other.types
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.types))
+
+    def __reduce__(self) -> Any:
+        return _op_for, self.types
+
+    def clone(self) -> Any:
+        """Return the Op itself: it holds nothing that changes."""
+        return self
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def connection_pattern(self, node: Any) -> List[List[bool]]:
+        """Say that the output depends on `x`, and not on λ."""
+        return [[True], [False]]
+
+    def infer_shape(self, node: Any, shapes: Any) -> List[Any]:
+        """Return the shape of `x`."""
+        return [shapes[0]]
+
+    def pullback(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
+        """Return ``-lam`` times the gradient that arrives; λ gets none."""
+        _, lam = inputs
+        (g,) = output_gradients
+        disconnected = DisconnectedType()()
+        if isinstance(g.type, DisconnectedType):
+            return [disconnected, disconnected]
+        return [-lam * g, disconnected]
+
+    def pushforward(self, inputs: Any, outputs: Any, tangents: Any) -> List[Any]:
+        """Return ``-lam`` times the tangent that arrives."""
+        _, lam = inputs
+        (tangent, *_) = tangents
+        if tangent is None or isinstance(tangent.type, DisconnectedType):
+            return [tangent]
+        return [-lam * tangent]
+
+    if not hasattr(Op, "pullback"):  # before PyTensor 3
+        L_op = pullback
+
+        def infer_shape(  # type: ignore[no-redef]  # noqa: F811
+            self, fgraph: Any, node: Any, shapes: Any
+        ) -> List[Any]:
+            """Return the shape of `x`."""
+            return [shapes[0]]
+
+        def R_op(self, inputs: Any, eval_points: Any) -> List[Any]:
+            """Return ``-lam`` times the tangent that arrives, None where none does."""
+            return self.pushforward(inputs, None, eval_points)
+
+
+def reverse_gradient(x: Any, lam: Any) -> Any:
+    """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
+
+    Parameters
+    ----------
+    x : pytensor variable
+        A dense tensor of any shape, of floating dtype.
+    lam : float, numpy.ndarray, LambdaVariable or pytensor variable
+        λ. A variable of the dtype of `x` is taken as it is, another is cast to it.
+
+    Returns
+    -------
+    pytensor variable
+        Of the type of `x`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If the dtype of `x` carries no gradient, or `x` is no tensor.
+    InvalidLambdaError
+        If `lam` is not a λ, or could enlarge `x`.
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> x = pt.dvector("x")
+    >>> cost = (reverse_gradient(x, 0.5) ** 2).sum()
+    >>> pytensor.grad(cost, x).eval({x: [1.0, 2.0]})
+    array([-1., -2.])
+    """
+    if not isinstance(x, Variable):
+        try:
+            x = pt.as_tensor_variable(x)
+        except Exception as error:
+            raise revgrad.UnsupportedTypeError(
+                f"PyTensor makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
+                f"{error}). Pass a PyTensor variable, or an array."
+            ) from error
+    if not isinstance(x.type, DenseTensorType):
+        raise revgrad.UnsupportedTypeError(
+            f"reverse() got a PyTensor variable of type {x.type}, which is no dense tensor. "
+            "Reverse the tensors it is made of."
+        )
+    if not x.dtype.startswith("float"):
+        raise no_gradient_error(x, x.dtype)
+    lam = as_lambda(lam, x)
+    return _op_for(x.type, lam.type)(x, lam)
+
+
+@functools.lru_cache(maxsize=None)
+def _op_for(x_type: Any, lam_type: Any) -> ReverseGradient:
+    return ReverseGradient(x_type, lam_type)
+
+
+def as_lambda(lam: Any, x: Any) -> Any:
+    """Return λ as a PyTensor variable that suits `x`.
+
+    Parameters
+    ----------
+    lam : float, numpy.ndarray, LambdaVariable or pytensor variable
+        λ.
+    x : pytensor variable
+        What is to be reversed.
+
+    Returns
+    -------
+    pytensor variable
+        Of the dtype of `x`, with at most its dimensions.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If `lam` is not a λ, could enlarge `x`, or is too large for its dtype.
+    """
+    lam = judge_lambda(lam)
+    if isinstance(lam, (float, np.ndarray)):
+        lam = pt.constant(cast_lambda(lam, x.dtype), dtype=x.dtype)
+    elif isinstance(lam, revgrad.LambdaVariable):
+        lam = lam.cell(revgrad.get_backend("pytensor"))
+    elif not isinstance(lam, Variable):
+        raise unknown_lambda_error(lam, "a PyTensor tensor")
+    if not isinstance(lam.type, DenseTensorType) or lam.dtype.startswith(("complex", "bool")):
+        raise revgrad.InvalidLambdaError(
+            f"λ must be a dense tensor of real numbers; got a PyTensor variable of type {lam.type}"
+        )
+    check_lambda_shape(_static_shape(lam), _static_shape(x))
+    return lam if lam.dtype == x.dtype else pt.cast(lam, x.dtype)
+
+
+def _static_shape(variable: Any) -> Any:
+    return tuple(variable.type.shape)
+
+
+@node_rewriter([ReverseGradient])
+def remove_reverse_gradient(fgraph: Any, node: Any) -> Any:
+    """Replace the output by `x`: the gradient has been taken when a function is compiled."""
+    return [node.inputs[0]]
+
+
+# Before all that could be held up by the Op; not part of canonicalize, because people, and PyMC,
+# canonicalise graphs that they differentiate later.
+optdb.register(
+    "remove_reverse_gradient",
+    in2out(remove_reverse_gradient, name="remove_reverse_gradient"),
+    "fast_run",
+    "fast_compile",
+    position=-0.02,
+)
+
+try:
+    from pytensor.graph.replace import _vectorize_node
+except ImportError:  # before PyTensor 2.13 there was no vectorisation of graphs
+    pass
+else:
+
+    @_vectorize_node.register(ReverseGradient)
+    def _vectorize_reverse_gradient(op: Any, node: Any, x: Any, lam: Any) -> Any:
+        core_x, core_lam = node.inputs
+        batched = x.type.ndim - core_x.type.ndim
+        lam_batched = lam.type.ndim - core_lam.type.ndim
+        # λ's batch stands in front of the dimensions of x, as broadcasting needs it.
+        missing = core_x.type.ndim - core_lam.type.ndim if lam_batched else 0
+        order = [*range(lam_batched), *["x"] * missing, *range(lam_batched, lam.type.ndim)]
+        lam = lam.dimshuffle(*order) if missing else lam
+        if lam_batched and not batched:  # every λ of the batch meets the same x
+            x = pt.broadcast_to(x, pt.broadcast_shape(x, lam))
+        return reverse_gradient(x, lam).owner

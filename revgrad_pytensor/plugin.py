@@ -1,0 +1,21 @@
+"""Announces the backend for PyTensor; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Offer the backend ``"pytensor"``."""
+    return (
+        revgrad.BackendSpec(
+            name="pytensor",
+            claims=("pytensor.graph.basic:Variable",),
+            factory="revgrad_pytensor.backend:PytensorBackend",
+            requires="pytensor>=2.8",
+            harness="revgrad_pytensor.testing:PytensorHarness",
+        ),
+    )

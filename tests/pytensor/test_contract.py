@@ -1,0 +1,118 @@
+"""The contract on PyTensor: our reversal keeps every clause, and each check can fail."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.compile.mode import Mode
+
+import revgrad
+from revgrad.testing import conformance, run_check
+from revgrad.testing._check import Mismatch
+from revgrad_pytensor import ReverseGradient, reverse_gradient
+from revgrad_pytensor.ops import as_lambda
+from revgrad_pytensor.testing import PytensorHarness
+
+
+@conformance("pytensor")
+def test_reverse(check):
+    check()
+
+
+class UnoptimizedHarness(PytensorHarness):
+    """Runs the Op itself, which no rewrite takes away."""
+
+    mode = Mode(linker="py", optimizer=None)
+    examples = 5
+    reverse = staticmethod(reverse_gradient)
+    expected_failures = {"no_trace": "nothing is rewritten", "no_copy": "the Op copies"}
+
+
+@conformance(UnoptimizedHarness())
+def test_without_rewrites(check):
+    check()
+
+
+# --- reversals that are wrong on purpose ----------------------------------------------------------
+
+
+class WrongHarness(PytensorHarness):
+    examples = 0
+
+    def __init__(self, reverse):
+        self.reverse = reverse
+
+
+class Wrong(ReverseGradient):
+    """The true Op with the factor of its gradient replaced."""
+
+    def pullback(self, inputs, outputs, output_gradients):
+        return [self.factor(*inputs, output_gradients[0]), pytensor.gradient.DisconnectedType()()]
+
+    if not hasattr(ReverseGradient.__mro__[2], "pullback"):
+        L_op = pullback
+
+    @classmethod
+    def reverse(cls, x, lam):
+        y = reverse_gradient(x, lam)  # judges
+        lam = y.owner.inputs[1]
+        return cls(x.type, lam.type)(x, lam)
+
+
+class SignLost(Wrong):
+    def factor(self, x, lam, g):
+        return lam * g
+
+
+class CotangentIgnored(Wrong):
+    def factor(self, x, lam, g):
+        return -lam * pt.ones_like(g)
+
+
+class DtypeRaised(Wrong):
+    def factor(self, x, lam, g):
+        return -pt.cast(lam, "float64") * g
+
+
+class SecondOrderWrong(Wrong):
+    def factor(self, x, lam, g):
+        return -pytensor.gradient.disconnected_grad(lam * g)
+
+
+def grad_scale(x, lam):
+    return pytensor.gradient.grad_scale(x, -lam)
+
+
+def folklore(x, lam):
+    lam = as_lambda(lam, x)
+    return (1 + lam) * pytensor.gradient.disconnected_grad(x) - lam * x
+
+
+def frozen(x, lam):
+    return revgrad.reverse(x, getattr(lam, "value", lam))
+
+
+WRONG = [
+    ("identity", folklore),
+    ("any_cotangent", SignLost.reverse),
+    ("any_cotangent", CotangentIgnored.reverse),
+    ("second_order", SecondOrderWrong.reverse),
+    ("survives_rewriting", grad_scale),
+    ("variable_shows", frozen),
+    ("no_trace", folklore),
+]
+if not hasattr(ReverseGradient.__mro__[2], "pullback"):  # PyTensor 3 casts it back by itself
+    WRONG.append(("dtype_of_x", DtypeRaised.reverse))
+
+
+@pytest.mark.parametrize("check, wrong", WRONG)
+def test_a_wrong_reversal_is_caught(check, wrong):
+    result = run_check(check, WrongHarness(wrong))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+def test_a_dtype_that_is_raised_is_never_silent():
+    x = pt.fvector()
+    gradient = pytensor.grad(SignLost.reverse(x, 0.1).sum(), x)
+    assert gradient.dtype == "float32" and np.dtype(gradient.dtype) == np.float32

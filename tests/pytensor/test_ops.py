@@ -1,0 +1,208 @@
+"""The Op under every linker, with the rewrites on and off, and in graphs that are changed."""
+
+import importlib.util
+import pickle
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from pytensor.compile.builders import OpFromGraph
+from pytensor.compile.mode import Mode, optdb
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.basic import MergeOptimizer
+
+import revgrad
+from revgrad.schedules import Dann, progress
+from revgrad_pytensor import ReverseGradient, reverse_gradient
+
+VALUE = np.array([0.5, -1.0, 2.0])
+LINKERS = ["py", "cvm"]
+# A folder of tests of the same name is no linker: it has no origin.
+for name in ("numba", "jax"):
+    if getattr(importlib.util.find_spec(name), "origin", None):
+        LINKERS.append(name)
+
+
+def loss(x, lam):
+    return (pt.tanh(revgrad.reverse(pt.sin(x), lam)) ** 2).sum()
+
+
+def slope(value):
+    """The derivative of the loss without a reversal, by hand."""
+    t = np.tanh(np.sin(value))
+    return 2 * t * (1 - t**2) * np.cos(value)
+
+
+def ops_of(function):
+    found = []
+    for node in function.maker.fgraph.toposort():
+        found.append(type(node.op))
+        inner = getattr(node.op, "fgraph", None)
+        if inner is not None and not isinstance(node.op, ReverseGradient):
+            found += [type(each.op) for each in inner.toposort()]
+    return found
+
+
+@pytest.mark.parametrize("rewrites", ["fast_run", "fast_compile", None])
+@pytest.mark.parametrize("linker", LINKERS)
+def test_every_linker(linker, rewrites):
+    x, lam = pt.dvector("x"), pt.dscalar("lam")
+    variable = revgrad.LambdaVariable(0.3)
+    mode = Mode(linker=linker, optimizer=rewrites)
+    outputs = [revgrad.reverse(x, lam), pytensor.grad(loss(x, lam), x)]
+    run = pytensor.function([x, lam], outputs, mode=mode)
+    y, gradient = run(VALUE, 0.3)
+    np.testing.assert_array_equal(y, VALUE)
+    np.testing.assert_allclose(gradient, -0.3 * slope(VALUE))
+    assert (ReverseGradient in ops_of(run)) == (rewrites is None)
+    if linker == "jax":
+        return  # it takes the value of a shared variable when it compiles
+    run = pytensor.function([x], pytensor.grad(loss(x, variable), x), mode=mode)
+    for value in (0.3, 0.7):
+        variable.value = value
+        np.testing.assert_allclose(run(VALUE), -value * slope(VALUE))
+
+
+@pytest.mark.parametrize("linker", LINKERS)
+def test_scan(linker):
+    xs, lam = pt.dmatrix("xs"), pt.dscalar("lam")
+    found = pytensor.scan(
+        lambda x, state, lam: pt.tanh(state + revgrad.reverse(x, lam)),
+        sequences=xs,
+        outputs_info=pt.zeros((2,)),
+        non_sequences=lam,
+        n_steps=3,
+    )
+    ys = found[0] if isinstance(found, tuple) else found  # with the updates, or without
+    mode = Mode(linker=linker, optimizer="fast_run")
+    run = pytensor.function([xs, lam], pytensor.grad(ys[-1].sum(), xs), mode=mode)
+    state = pt.zeros((2,))
+    for step in range(3):
+        state = pt.tanh(state + xs[step])
+    plain = pytensor.function([xs], pytensor.grad(state.sum(), xs), mode=Mode("py"))
+    value = np.random.RandomState(0).randn(3, 2)
+    np.testing.assert_allclose(run(value, 0.7), -0.7 * plain(value), rtol=1e-10)
+
+
+REWRITES = {
+    "directly": [],
+    "merged": [MergeOptimizer()],
+    "canonicalised": [optdb.query("+canonicalize")],
+    "merged and canonicalised": [optdb.query("+merge", "+canonicalize")],
+}
+
+
+@pytest.mark.parametrize("how", REWRITES)
+def test_reversals_survive_what_grad_scale_does_not(how):
+    def gradient(reverse):
+        x = pt.dscalar("x")
+        graph = FunctionGraph([x], [2 * reverse(x, 1.0) + 3 * reverse(x, 5.0)], clone=False)
+        for rewrite in REWRITES[how]:
+            rewrite.rewrite(graph)
+        return float(pytensor.grad(graph.outputs[0], x).eval({x: 0.5}))
+
+    assert gradient(revgrad.reverse) == -17
+    theirs = gradient(lambda x, lam: pytensor.gradient.grad_scale(x, -lam))
+    assert (theirs == -17) == (how == "directly")
+
+
+def test_inside_an_op_from_graph():
+    x, lam = pt.dvector("x"), pt.dscalar("lam")
+    outer = OpFromGraph([x, lam], [pt.sin(revgrad.reverse(x, lam))])
+    z = pt.dvector("z")
+    gradient = pytensor.grad(outer(z, lam).sum(), z)
+    found = pytensor.function([z, lam], gradient, mode=Mode("py"))(VALUE, 0.3)
+    np.testing.assert_allclose(found, -0.3 * np.cos(VALUE))
+
+
+def test_clone_replace_and_pickle():
+    x, lam = pt.dvector("x"), pt.dscalar("lam")
+    y = revgrad.reverse(x, lam)
+    twice = clone_replace(y, {lam: 2 * lam})
+    found = pytensor.grad(twice.sum(), x).eval({x: VALUE, lam: 0.3})
+    np.testing.assert_allclose(found, np.full(3, -0.6))
+    x2, lam2, y2 = pickle.loads(pickle.dumps((x, lam, y)))
+    found = pytensor.grad(y2.sum(), x2).eval({x2: VALUE, lam2: 0.3})
+    np.testing.assert_allclose(found, np.full(3, -0.3))
+    assert y2.owner.op == y.owner.op
+
+
+@pytest.mark.parametrize("lam_shape", [(), (4, 1), (4, 3)])
+@pytest.mark.parametrize("batched", ["x", "lam", "both"])
+def test_vectorized_graphs(batched, lam_shape):
+    vectorize = pytest.importorskip("pytensor.graph.replace")
+    if not hasattr(vectorize, "vectorize_graph"):
+        pytest.skip("this PyTensor does not vectorise graphs")
+
+    def tensor(*shape):
+        return pt.TensorType("float64", shape=shape)()
+
+    x, lam = tensor(4, 3), tensor(*lam_shape)
+    y = revgrad.reverse(x, lam)
+    new = {
+        x: tensor(2, 4, 3) if batched != "lam" else x,
+        lam: tensor(2, *lam_shape) if batched != "x" else lam,
+    }
+    replace = {old: each for old, each in new.items() if each is not old}
+    ys = vectorize.vectorize_graph(y, replace)
+    assert ys.type.shape == (2, 4, 3)
+    g = tensor(2, 4, 3)
+    gradient = pytensor.grad((ys * g).sum(), new[x])
+    run = pytensor.function([new[x], new[lam], g], [ys, gradient], mode=Mode("py"))
+    rng = np.random.RandomState(0)
+    values = [rng.rand(*each.type.shape) for each in (new[x], new[lam], g)]
+    value, found = run(*values)
+    np.testing.assert_array_equal(value, np.broadcast_to(values[0], (2, 4, 3)))
+    lams = values[1]
+    if batched != "x":
+        lams = lams.reshape((2,) + (1,) * (2 - len(lam_shape)) + lam_shape)
+    expected = -lams * values[2]
+    np.testing.assert_allclose(found, expected if batched != "lam" else expected.sum(axis=0))
+
+
+def test_a_schedule_from_a_step_counter():
+    x, step = pt.dvector("x"), pytensor.shared(np.asarray(0), name="step")
+    lam = Dann()(progress(step, 10))
+    gradient = pytensor.grad(revgrad.reverse(x, lam).sum(), x)
+    run = pytensor.function([x], gradient, updates=[(step, step + 1)], mode=Mode("py"))
+    for k in range(12):
+        np.testing.assert_allclose(run(VALUE), np.full(3, -Dann()(min(k / 10, 1))), rtol=1e-12)
+
+
+def test_to_learn_lam_is_an_error_of_pytensor():
+    x, lam = pt.dvector("x"), pt.dscalar("lam")
+    with pytest.raises(pytensor.gradient.DisconnectedInputError):
+        pytensor.grad((revgrad.reverse(x, lam) ** 2).sum(), lam)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
+def test_what_carries_no_gradient_is_refused(dtype):
+    x = pt.TensorType(dtype, shape=(None,))("x")
+    with pytest.raises(revgrad.UnsupportedTypeError, match=f"of dtype {dtype}, which carries no"):
+        revgrad.reverse(x, 1.0)
+
+
+def test_values_that_are_no_tensors_are_refused():
+    from pytensor.sparse import csr_matrix
+
+    with pytest.raises(revgrad.UnsupportedTypeError, match="which is no dense tensor"):
+        revgrad.reverse(csr_matrix("x", dtype="float64"), 1.0)
+    with pytest.raises(revgrad.UnsupportedTypeError, match="PyTensor makes no tensor of a object"):
+        reverse_gradient(object(), 1.0)
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (pt.zscalar(), "λ must be a dense tensor of real numbers; got a PyTensor variable"),
+        (object(), "or a PyTensor tensor; got an object of type builtins.object"),
+        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
+        (pt.dvector(), "does not broadcast to x of shape"),
+        (-1.0, "The backward factor is -λ already"),
+    ],
+)
+def test_a_lam_that_is_none(lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        reverse_gradient(pt.fscalar(), lam)
