@@ -1,9 +1,9 @@
 """64 threads that make the first call at the same moment, in one fresh process after the other.
 
 Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` for the real Theano.
-In each process one plugin is slow to import and one is broken. It prints how many processes gave
-the one right answer, and what the others did: a second backend, a second warning, an error, or
-nothing at all.
+In each process one plugin is slow to import, its backend is slow to make, and another plugin is
+broken. It prints how many processes gave the one right answer, and what the others did: a second
+backend that served, a second warning, an error, or nothing at all.
 """
 
 import argparse
@@ -29,9 +29,31 @@ def revgrad_backends():
 """,
     "broken": "import time\ntime.sleep(0.01)\nraise RuntimeError('no such driver')\n",
 }
-SPEC = 'revgrad.BackendSpec("tape", ("tape:Tensor",), "tape:TapeBackend")'
+SPEC = 'revgrad.BackendSpec("tape", ("tape:Tensor",), "slow_backend:SlowBackend")'
+BACKEND = """
+import time
+time.sleep(0.05)
+import tape
+
+class SlowBackend(tape.TapeBackend):
+    def __init__(self):
+        time.sleep(0.01)  # so that many threads make one before the first of them is kept
+"""
 CHILD = """
 import json, sys, threading, warnings
+import revgrad
+
+served = []  # the backend of each call: the registry's own word would not do
+
+def watch(cls):
+    if "reverse" in vars(cls):
+        reverse = cls.reverse
+        def watched(self, x, lam):
+            served.append(self)
+            return reverse(self, x, lam)
+        cls.reverse = watched
+
+revgrad.Backend.__init_subclass__ = classmethod(watch)
 if sys.argv[1] == "theano":
     import revgrad_theano.compat
     import theano.tensor
@@ -39,15 +61,13 @@ if sys.argv[1] == "theano":
 else:
     import tape
     xs = [tape.source((), "float64") for _ in range(64)]
-import revgrad
 assert "pluggy" not in sys.modules
 barrier, found = threading.Barrier(64), [None] * 64
 
 def call(number):
     barrier.wait()
     try:
-        y = revgrad.reverse(xs[number], float(number))
-        found[number] = y
+        found[number] = revgrad.reverse(xs[number], float(number))
     except Exception as error:
         found[number] = error
 
@@ -59,14 +79,12 @@ with warnings.catch_warnings(record=True) as warned:
     for thread in threads:
         thread.join()
 
-from revgrad._registry import registry
-
 def factor(number, y):
     if sys.argv[1] == "theano":
         import theano
         return float(theano.grad(y, xs[number]).eval({xs[number]: 1.0}))
     one = tape.constant(1.0)
-    (run,) = [tape.compile([xs[number]], tape.gradient(y, [xs[number]], one))]
+    run = tape.compile([xs[number]], tape.gradient(y, [xs[number]], one))
     return float(run(tape.np.asarray(1.0))[0])
 
 errors = [repr(each) for each in found if isinstance(each, Exception)]
@@ -74,14 +92,15 @@ pulled = [] if errors else [factor(number, y) for number, y in enumerate(found)]
 print(json.dumps({
     "errors": errors,
     "right": pulled == [-float(number) for number in range(64)],
-    "backends": len({id(each) for each in registry.by_type.values()}),
+    "calls": len(served),
+    "backends": len(set(map(id, served))),
     "warnings": sum(issubclass(each.category, revgrad.PluginWarning) for each in warned),
 }))
 """
 
 
 def install(folder: pathlib.Path) -> None:
-    """Write the two plugins and their metadata into a folder."""
+    """Write the two plugins, their metadata and the slow backend into a folder."""
     for name, code in PLUGINS.items():
         info = folder / f"{name}_plugin-1.dist-info"
         info.mkdir()
@@ -89,6 +108,7 @@ def install(folder: pathlib.Path) -> None:
         (info / "METADATA").write_text(metadata)
         (info / "entry_points.txt").write_text(f"[revgrad]\n{name} = {name}_plugin\n")
         (folder / f"{name}_plugin.py").write_text(code.replace("SPEC", SPEC))
+    (folder / "slow_backend.py").write_text(BACKEND)
 
 
 def run(framework: str, folder: pathlib.Path) -> str:
@@ -107,7 +127,7 @@ def run(framework: str, folder: pathlib.Path) -> str:
     if done.returncode != 0:
         return f"failed: {done.stderr.decode().strip().splitlines()[-1]}"
     found = json.loads(done.stdout)
-    right = {"errors": [], "right": True, "backends": 1, "warnings": 1}
+    right = {"errors": [], "right": True, "calls": 64, "backends": 1, "warnings": 1}
     return "right" if found == right else json.dumps(found)
 
 

@@ -231,9 +231,11 @@ def residual_form(x: Any, lam: Any, stop_gradient: Callable[[Any], Any], xp: Any
     lam : float or array of the framework
         λ, already of the dtype of `x`, broadcasting to its shape.
     stop_gradient : callable
-        Maps an array to the same values as a constant of differentiation.
+        Maps an array to the same values as a constant of differentiation: no gradient arrives at
+        it, not a gradient of zero either, which would make a -0.0 of another path 0.0.
     xp : namespace
-        Has ``isfinite(a)``, ``where(condition, a, b)`` and ``zeros_like(a)``.
+        Has ``isfinite(a)``, ``where(condition, a, b)`` and ``zeros_like(a)``. The gradient of
+        ``where`` must keep the dtype.
 
     Returns
     -------

@@ -23,8 +23,19 @@ def test_plugin_and_test_together_have_at_most_35_lines():
 
 def test_the_page_shows_the_files_that_are_tested():
     shown = re.findall(r"literalinclude\} ../../tests/stranger/(\S+)", PAGE)
-    python = {str(each.relative_to(STRANGER)) for each in STRANGER.rglob("*.py") if lines_of(each)}
-    assert set(shown) == python | {"setup.cfg"}
+    package = {each.relative_to(STRANGER).as_posix(): each for each in files_of(STRANGER)}
+    assert set(shown) == {name for name, path in package.items() if lines_of(path)}
+    tree = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL).group(1)
+    empty = {name for name, path in package.items() if not lines_of(path)}
+    assert {line.split()[0] for line in tree.splitlines()} == set(package)
+    assert {line.split()[0] for line in tree.splitlines() if "(empty)" in line} == empty
+
+
+def files_of(folder):
+    """Return what an author writes, not what building and running leaves."""
+    kinds = {".py", ".cfg", ".toml"}
+    found = [each for each in folder.rglob("*") if each.suffix in kinds]
+    return [each for each in found if "build" not in each.relative_to(folder).parts]
 
 
 def test_the_table_of_capabilities_is_that_of_the_kit():
