@@ -8,6 +8,7 @@ from typing import Any, Iterator, Sequence, Tuple
 import numpy as np
 
 from revgrad import reference
+from revgrad._lam import shown as _shown
 from revgrad.testing._check import mismatch
 from revgrad.testing.harness import Harness, Run
 
@@ -79,9 +80,17 @@ def fixed_cases(harness: Harness, dtypes: Sequence[str]) -> Iterator[Case]:
 def run_of(run: Run) -> Run:
     """Make a program take copies and return arrays, so that no run disturbs another."""
 
+    if not callable(run):
+        raise TypeError(f"the harness must return a function of two arrays; got {_shown(run)}")
+
     def on_copies(*inputs: Any) -> Tuple[Any, Any]:
-        first, second = run(*(np.array(each) for each in inputs))
-        return as_array(first), as_array(second)
+        found = run(*(np.array(each) for each in inputs))
+        if not (isinstance(found, (tuple, list)) and len(found) == 2):
+            raise TypeError(
+                "a function that the harness returns must return two arrays, for instance the "
+                f"value and the gradient; got {_shown(found)}"
+            )
+        return as_array(found[0]), as_array(found[1])
 
     return on_copies  # type: ignore[return-value, unused-ignore]
 

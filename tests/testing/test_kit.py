@@ -199,6 +199,19 @@ def test_a_harness_is_an_instance_with_a_backend(harness):
         run_checks(harness)
 
 
+@pytest.mark.parametrize(
+    "returned, words",
+    [
+        (None, "the harness must return a function of two arrays; got None (NoneType)"),
+        (lambda x, g: None, "must return two arrays, for instance the value and the gradient; got"),
+        (lambda x, g: (x, g, g), "must return two arrays, for instance the value and the gradient"),
+    ],
+)
+def test_a_program_that_is_none_says_so(harness, monkeypatch, returned, words):
+    monkeypatch.setattr(tape.TapeHarness, "program", lambda *_: returned)
+    assert words in run_check("twice", harness).reason
+
+
 def test_a_framework_without_subnormals(harness):
     class Flushing(tape.TapeHarness):
         def program(self, fn, shape, dtype):
