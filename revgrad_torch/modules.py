@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict
 
 import torch
 
-from revgrad import InvalidLambdaError, LambdaVariable, get_backend
-from revgrad_torch.ops import by_residual, reverse_gradient
+from revgrad import LambdaVariable, get_backend
+from revgrad_torch.ops import by_residual, learnable_lambda_error, reverse_gradient
 
 __all__ = ["GradientReversal"]
 
@@ -51,13 +51,11 @@ class GradientReversal(torch.nn.Module):
     GradientReversal(lam=2)
     """
 
-    lam: torch.Tensor
-
     def __init__(self, lam: Any = 1.0) -> None:
         super().__init__()
-        variable = lam if isinstance(lam, LambdaVariable) else LambdaVariable(lam)
-        self.register_buffer("lam", torch.tensor(variable.value, dtype=torch.float32))
-        self._driver = lam if variable is lam else None
+        self._driver = lam if isinstance(lam, LambdaVariable) else None
+        value = lam.value if isinstance(lam, LambdaVariable) else _number(lam)
+        self.register_buffer("lam", torch.tensor(value, dtype=torch.float32))
         self._follow()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -86,15 +84,8 @@ class GradientReversal(torch.nn.Module):
         if name != "lam":
             super().__setattr__(name, value)
             return
-        if isinstance(value, torch.Tensor):
-            if value.requires_grad:
-                raise InvalidLambdaError(
-                    "λ asks for a gradient (requires_grad=True), and the reversal gives it none: "
-                    "it would never move. Assign a number."
-                )
-            value = value.item()
         # In place: what holds the buffer, DistributedDataParallel say, sees it.
-        self.lam.fill_(LambdaVariable(value).value)
+        self.lam.fill_(_number(value))
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -110,3 +101,11 @@ class GradientReversal(torch.nn.Module):
         if self.lam.dtype != before.dtype:  # half() and the like
             self._buffers["lam"] = before.to(self.lam.device)
         return self
+
+
+def _number(lam: Any) -> float:
+    if isinstance(lam, torch.Tensor) and not lam.dim():
+        if lam.requires_grad:
+            raise learnable_lambda_error()
+        lam = lam.item()
+    return LambdaVariable(lam).value

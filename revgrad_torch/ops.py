@@ -15,7 +15,7 @@ from revgrad.backend import (
     unknown_lambda_error,
 )
 
-__all__ = ["by_residual", "reverse_gradient", "reverse_judged"]
+__all__ = ["by_residual", "learnable_lambda_error", "reverse_gradient", "reverse_judged"]
 
 
 def reverse_gradient(x: Any, lam: Any) -> Any:
@@ -70,6 +70,8 @@ def reverse_judged(x: Any, lam: Any) -> Any:
     """Reverse with a λ that `revgrad.backend.judge_lambda` has returned; see `reverse_gradient`."""
     if not isinstance(x, torch.Tensor):
         if isinstance(x, torch.fx.Proxy):
+            if isinstance(lam, LambdaVariable):
+                raise _frozen(lam)
             return x.tracer.create_proxy("call_function", reverse_gradient, (x, lam), {})
         raise UnsupportedTypeError(
             f"reverse() got a {type(x).__name__}, which is no tensor. Pass torch.as_tensor(x)."
@@ -80,11 +82,7 @@ def reverse_judged(x: Any, lam: Any) -> Any:
     recorded = compiling and _is_exporting() or torch.jit.is_tracing()
     if isinstance(lam, LambdaVariable):
         if recorded:
-            raise InvalidLambdaError(
-                f"{lam!r} was given as λ to a program that is exported or traced, which would "
-                "freeze its value. Use revgrad_torch.GradientReversal, whose λ is a buffer, or "
-                "make λ an argument of the program: a tensor."
-            )
+            raise _frozen(lam)
         if compiling:
             _make_cell(lam)
             lam = lam.cell(get_backend("torch")).tensor
@@ -98,10 +96,12 @@ def reverse_judged(x: Any, lam: Any) -> Any:
         return by_residual(x, factor)
     if compiling:
         return _Reverse.apply(x, factor)
-    return (_TransformedReverse if transformed else _EagerReverse).apply(x, factor)
+    if transformed:
+        return _TransformedReverse.apply(x, torch.as_tensor(factor, dtype=_real_dtype(x)))
+    return _EagerReverse.apply(x, factor)
 
 
-def by_residual(x: torch.Tensor, factor: Any) -> torch.Tensor:
+def by_residual(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Return `x` with the derivative `factor`, by operations that every program can hold.
 
     Parameters
@@ -145,23 +145,24 @@ class _Reverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, factor: Any) -> Any:
-        _keep(ctx, factor)
+        # Not by save_for_backward: a checkpoint would recompute it, with the λ of that time.
+        ctx.factor = factor
         # Not a view: autograd asks the tangent of a view to be a view, and lets nobody write to it.
         return x.detach()
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
-        return _scale(g, _kept(ctx)), None
+        return _scale(g, ctx.factor), None
 
 
 class _EagerReverse(_Reverse):
     @staticmethod
     def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
-        return None if tangent is None else _scale(tangent, _kept(ctx))
+        return None if tangent is None else _scale(tangent, ctx.factor)
 
 
-class _TransformedReverse(_EagerReverse):
-    """The Function for torch.func, which needs `setup_context`; that costs 12 µs a call."""
+class _TransformedReverse(torch.autograd.Function):
+    """The Function for torch.func, which asks for another form; it costs three times as much."""
 
     generate_vmap_rule = True
 
@@ -171,19 +172,16 @@ class _TransformedReverse(_EagerReverse):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        _keep(ctx, inputs[1])
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
 
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
+        return _scale(g, *ctx.saved_tensors), None
 
-def _keep(ctx: Any, factor: Any) -> None:
-    if isinstance(factor, torch.Tensor):
-        ctx.save_for_backward(factor)
-        ctx.save_for_forward(factor)
-    else:
-        ctx.factor = factor
-
-
-def _kept(ctx: Any) -> Any:
-    return ctx.saved_tensors[0] if ctx.saved_tensors else ctx.factor
+    @staticmethod
+    def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
+        return None if tangent is None else _scale(tangent, *ctx.saved_tensors)
 
 
 def _scale(g: Any, factor: Any) -> Any:
@@ -194,7 +192,7 @@ def _scale(g: Any, factor: Any) -> Any:
 
 def _factor(lam: Any, x: torch.Tensor) -> Any:
     """Return -λ: a number, or a tensor of the real dtype that belongs to the dtype of `x`."""
-    dtype = x.real.dtype if x.is_complex() else x.dtype
+    dtype = _real_dtype(x)
     if isinstance(lam, float):
         if lam > torch.finfo(dtype).max:
             raise _too_large(lam, x)
@@ -209,10 +207,7 @@ def _factor(lam: Any, x: torch.Tensor) -> Any:
     if not isinstance(lam, torch.Tensor):
         raise unknown_lambda_error(lam, "a torch.Tensor")
     if lam.requires_grad:
-        raise InvalidLambdaError(
-            "λ asks for a gradient (requires_grad=True), and the reversal gives it none: it would "
-            "never move. Pass lam.detach(), and set λ by hand or by a schedule."
-        )
+        raise learnable_lambda_error()
     if lam.is_complex() or lam.dtype == torch.bool:
         raise InvalidLambdaError(
             f"λ must be real; got a tensor of dtype {lam.dtype}. Cast it to a float dtype."
@@ -222,9 +217,29 @@ def _factor(lam: Any, x: torch.Tensor) -> Any:
     return -lam.to(dtype)  # a new tensor, which keeps the value that λ has now
 
 
+def _real_dtype(x: torch.Tensor) -> torch.dtype:
+    return x.real.dtype if x.is_complex() else x.dtype
+
+
+def learnable_lambda_error() -> InvalidLambdaError:
+    """Build the error for a λ that asks for a gradient."""
+    return InvalidLambdaError(
+        "λ asks for a gradient (requires_grad=True), and the reversal gives it none: it would never "
+        "move. Give lam.detach() or a number, and change λ by hand or by a schedule."
+    )
+
+
 def _too_large(lam: float, x: torch.Tensor) -> InvalidLambdaError:
     return InvalidLambdaError(
         f"λ = {lam} is too large for x of dtype {x.dtype}: it would become infinite."
+    )
+
+
+def _frozen(lam: LambdaVariable) -> InvalidLambdaError:
+    return InvalidLambdaError(
+        f"{lam!r} was given as λ to a program that is exported or traced, which would freeze its "
+        "value. Use revgrad_torch.GradientReversal, whose λ is a buffer, or make λ an argument of "
+        "the program: a tensor."
     )
 
 
