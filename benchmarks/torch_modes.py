@@ -7,8 +7,8 @@ contract, "error" an exception. The times are those of forward and backward, run
 five-line snippet; the median of the ratios is printed.
 """
 
+import contextlib
 import copy
-import importlib
 import io
 import statistics
 import sys
@@ -20,98 +20,12 @@ import torch._dynamo.testing
 from torch import nn
 from torch.autograd import forward_ad
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
+from torch_implementations import FiveLines, installed
 
 LAM = 0.7
-
-
-class Snippet(torch.autograd.Function):
-    """What most projects have: the five lines."""
-
-    @staticmethod
-    def forward(ctx, x, lam):
-        ctx.lam = lam
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return -ctx.lam * g, None
-
-
-class SnippetLayer(nn.Module):
-    """The snippet in a module, as most projects write it."""
-
-    def __init__(self, lam):
-        super().__init__()
-        self.lam = lam
-
-    def forward(self, x):
-        return Snippet.apply(x, self.lam)
-
-
-class FiveLines:
-    """``reverse``, ``layer`` and ``set`` of one implementation; this one is the snippet's."""
-
-    name, module = "five lines", "torch"
-
-    def __init__(self):
-        self.package = importlib.import_module(self.module)
-        self.layer, self.reverse = SnippetLayer, Snippet.apply
-
-    def set(self, layer, lam):
-        """Change λ, in the way that the package has for it."""
-        layer.lam = lam
-
-
-class Ours(FiveLines):
-    """revgrad_torch, the function by way of `revgrad.reverse`."""
-
-    name, module = "ours", "revgrad_torch"
-
-    def __init__(self):
-        super().__init__()
-        self.layer = self.package.GradientReversal
-        self.reverse = importlib.import_module("revgrad").reverse
-
-
-class PytorchRevgrad(FiveLines):
-    """Its function takes a tensor as λ, its layer keeps one in a private attribute."""
-
-    name, module = "pytorch-revgrad", "pytorch_revgrad"
-
-    def __init__(self):
-        super().__init__()
-        self.layer, function = self.package.RevGrad, self.package.functional.revgrad
-        self.reverse = lambda x, lam: function(x, torch.as_tensor(lam))
-
-    def set(self, layer, lam):
-        layer._alpha.fill_(lam)
-
-
-class TorchGradientReversal(FiveLines):
-    """A custom operator; the layer has a buffer and a setter."""
-
-    name, module = "torch-gradient-reversal", "gradient_reversal"
-
-    def __init__(self):
-        super().__init__()
-        self.layer, self.reverse = self.package.GradientReversalLayer, self.package.gradient_reversal
-
-    def set(self, layer, lam):
-        layer.set_alpha(lam)
-
-
-MODES = {}
-
-
-def mode(name):
-    """Enter a function of an implementation: True is right, False wrong, a text stays."""
-    return lambda function: MODES.setdefault(name, function)
-
-
-def data(*shape):
-    """Return the same x, g and t each time."""
-    torch.manual_seed(0)
-    return tuple(torch.randn(*(shape or (3, 4))) for _ in range(3))
+torch.manual_seed(0)
+X, G, T = (torch.randn(3, 4) for _ in range(3))
+HARD = torch.tensor([[-0.0, torch.inf, -torch.inf, torch.nan, 1e-45, 1.0]])
 
 
 def same(seen, expected):
@@ -119,256 +33,201 @@ def same(seen, expected):
     return torch.allclose(seen, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
-def pulls_back(function, lam=LAM, g=None, x=None):
+def pulls_back(function, lam=LAM, x=X, g=G):
     """Is the forward the identity, and the gradient -λ·g?"""
-    x, g = data()[0] if x is None else x, data()[1] if g is None else g
     x = x.clone().requires_grad_()
     y = function(x)
     return torch.equal(y, x) and same(torch.autograd.grad(y, x, g)[0], -lam * g)
 
 
-@mode("backward, random cotangent")
-def _(impl):
-    return pulls_back(lambda x: impl.reverse(x, LAM)) and pulls_back(impl.layer(LAM))
+def fixed(impl):
+    """Return the function with the one λ."""
+    return lambda x: impl.reverse(x, LAM)
 
 
-@mode("backward, inf and nan as cotangent")
-def _(impl):
-    g = torch.tensor([torch.inf, -torch.inf, torch.nan, -0.0])
-    return pulls_back(lambda x: impl.reverse(x, LAM), g=g, x=data(4)[0])
+def cost(impl):
+    """Return a function whose gradient is -λ·G."""
+    return lambda x: (impl.reverse(x, LAM) * G).sum()
 
 
-@mode("forward of -0.0, inf, nan, bit for bit")
-def _(impl):
-    x = torch.tensor([-0.0, torch.inf, -torch.inf, torch.nan, 1e-45])
-    y = impl.reverse(x.clone().requires_grad_(), LAM)
-    return torch.equal(y.detach().view(torch.int32), x.view(torch.int32))
+def slope(function):
+    """Return the gradient for G."""
+    x = X.clone().requires_grad_()
+    return torch.autograd.grad(function(x), x, G)[0]
 
 
-@mode("float16 and bfloat16")
-def _(impl):
-    x, g, _ = data()
-    seen = [pulls_back(impl.layer(LAM), g=g.to(d), x=x.to(d)) for d in (torch.half, torch.bfloat16)]
-    return all(seen)
+def bit_for_bit(impl):
+    y = impl.reverse(HARD.clone().requires_grad_(), LAM).detach()
+    return torch.equal(y.view(torch.int32), HARD.view(torch.int32))
 
 
-@mode("λ is that of the forward pass")
-def _(impl):
-    layer, (x, g, _) = impl.layer(LAM), data()
-    y = layer(x.requires_grad_())
-    impl.set(layer, 0.1)
-    return same(torch.autograd.grad(y, x, g)[0], -LAM * g)
+def halves(impl):
+    kinds = torch.float16, torch.bfloat16
+    return all(pulls_back(impl.layer(LAM), x=X.to(kind), g=G.to(kind)) for kind in kinds)
 
 
-@mode("λ after a state_dict round trip")
-def _(impl):
+def at_the_forward(impl):
+    layer = impl.layer(LAM)
+    return same(slope(lambda x: (layer(x), impl.set(layer, 0.1))[0]), -LAM * G)
+
+
+def state(impl):
     layer = impl.layer(1.0)
     layer.load_state_dict(impl.layer(LAM).state_dict())
     return pulls_back(layer)
 
 
-@mode("λ after .half().float()")
-def _(impl):
-    x, g, _ = data()
-    x.requires_grad_()
-    layer = impl.layer(0.1).half().float()
-    return torch.equal(torch.autograd.grad(layer(x), x, g)[0], -0.1 * g)
-
-
-@mode("λ after deepcopy")
-def _(impl):
-    return pulls_back(copy.deepcopy(impl.layer(LAM)))
-
-
-@mode("double backward")
-def _(impl):
-    x, _, t = data()
-    x.requires_grad_()
+def double_backward(impl):
+    x = X.clone().requires_grad_()
     (first,) = torch.autograd.grad((impl.reverse(x**2, LAM) ** 3).sum(), x, create_graph=True)
-    (second,) = torch.autograd.grad(first, x, t)
-    return same(first, -LAM * 6 * x**5) and same(second, (24 * LAM**2 - 6 * LAM) * x**4 * t)
+    (second,) = torch.autograd.grad(first, x, T)
+    return same(first, -LAM * 6 * x**5) and same(second, (24 * LAM**2 - 6 * LAM) * x**4 * T)
 
 
-@mode("forward mode, dual numbers")
-def _(impl):
-    x, _, t = data()
+def dual(impl):
     with forward_ad.dual_level():
-        y = forward_ad.unpack_dual(impl.reverse(forward_ad.make_dual(x, t), LAM))
-    return y.tangent is not None and same(y.primal, x) and same(y.tangent, -LAM * t)
+        y = forward_ad.unpack_dual(impl.reverse(forward_ad.make_dual(X, T), LAM))
+    return torch.equal(y.primal, X) and y.tangent is not None and same(y.tangent, -LAM * T)
 
 
-@mode("torch.func.grad")
-def _(impl):
-    x, g, _ = data()
-    return same(grad(lambda x: (impl.reverse(x, LAM) * g).sum())(x), -LAM * g)
+def by_vmap(impl):
+    inside = vmap(grad(lambda x, g: (fixed(impl)(x) * g).sum()))(X, G)
+    return pulls_back(vmap(fixed(impl))) and same(inside, -LAM * G)
 
 
-@mode("torch.func.vjp")
-def _(impl):
-    x, g, _ = data()
-    y, pullback = vjp(lambda x: impl.reverse(x, LAM), x)
-    return torch.equal(y, x) and same(pullback(g)[0], -LAM * g)
-
-
-@mode("torch.func.jvp")
-def _(impl):
-    x, _, t = data()
-    y, tangent = jvp(lambda x: impl.reverse(x, LAM), (x,), (t,))
-    return torch.equal(y, x) and same(tangent, -LAM * t)
-
-
-@mode("torch.func.vmap, of grad too")
-def _(impl):
-    x, g, _ = data()
-    outside = pulls_back(vmap(lambda x: impl.reverse(x, LAM)))
-    return outside and same(
-        vmap(grad(lambda x, g: (impl.reverse(x, LAM) * g).sum()))(x, g), -LAM * g
-    )
-
-
-@mode("torch.func.jacrev")
-def _(impl):
-    return same(jacrev(lambda x: impl.reverse(x, LAM))(data(4)[0]), -LAM * torch.eye(4))
-
-
-@mode("torch.func.jacfwd")
-def _(impl):
-    return same(jacfwd(lambda x: impl.reverse(x, LAM))(data(4)[0]), -LAM * torch.eye(4))
-
-
-@mode("torch.func.hessian")
-def _(impl):
-    x = data(4)[0]
-    seen = hessian(lambda x: (impl.reverse(x, LAM) ** 3).sum())(x)
-    return same(seen, torch.diag(6 * LAM**2 * x))
-
-
-@mode("compile(fullgraph), a number")
-def _(impl):
-    return pulls_back(torch.compile(lambda x: impl.reverse(x, LAM), fullgraph=True))
-
-
-@mode("compile(fullgraph), a tensor")
-def _(impl):
-    compiled = torch.compile(impl.reverse, fullgraph=True)
-    return pulls_back(lambda x: compiled(x, torch.tensor(LAM)))
-
-
-@mode("compile(fullgraph), the layer")
-def _(impl):
-    return pulls_back(torch.compile(impl.layer(LAM), fullgraph=True))
-
-
-@mode("compile(fullgraph, dynamic), the layer")
-def _(impl):
+def dynamic(impl):
     compiled = torch.compile(impl.layer(LAM), fullgraph=True, dynamic=True)
-    return all(pulls_back(compiled, g=data(n, 4)[1], x=data(n, 4)[0]) for n in (3, 5))
+    return all(pulls_back(compiled, x=X[:rows], g=G[:rows]) for rows in (3, 2))
 
 
-@mode("compile(fullgraph) of torch.func.grad")
-def _(impl):
-    x, g, _ = data()
-    slope = torch.compile(grad(lambda x: (impl.reverse(x, LAM) * g).sum()), fullgraph=True)
-    return same(slope(x), -LAM * g)
-
-
-@mode("graphs over 20 λ, set on the layer")
-def _(impl):
+def graphs_of_layer(impl):
     layer = impl.layer(1.0)
-    return graphs(layer, lambda lam: (impl.set(layer, lam), layer)[1])
+    return graphs(layer, lambda compiled, lam: impl.set(layer, lam) or compiled)
 
 
-@mode("graphs over 20 λ, tensors")
-def _(impl):
-    return graphs(impl.reverse, lambda lam: torch.tensor(lam))
+def with_tensor(function, lam):
+    return lambda x: function(x, torch.tensor(lam))
 
 
-def graphs(compile_this, give):
-    """Count the graphs, and look at each gradient."""
+def with_number(function, lam):
+    return lambda x: function(x, lam)
+
+
+def graphs(function, at):
+    """Count the graphs over 20 values of λ, and look at each gradient."""
     counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
-    compiled = torch.compile(compile_this, backend=counter, fullgraph=True)
-    right = True
-    for step in range(20):
-        given = give(0.05 * step)
-        run = compiled if given is compile_this else lambda x: compiled(x, given)
-        right = pulls_back(run, lam=0.05 * step) and right
-    return f"{counter.frame_count}{'' if right else ', wrong'}"
+    compiled = torch.compile(function, backend=counter, fullgraph=True)
+    right = [pulls_back(at(compiled, lam), lam) for lam in (0.05 * step for step in range(20))]
+    return f"{counter.frame_count}{'' if all(right) else ', wrong'}"
 
 
-@mode("export, then train")
-def _(impl):
-    return exported(impl, strict=False)
-
-
-@mode("export(strict=True), save, load, train")
-def _(impl):
-    return exported(impl, strict=True)
-
-
-def exported(impl, strict):
-    """Export a reversal after a linear map, and look at the gradient in what is loaded."""
-    model, (x, g, _) = nn.Sequential(nn.Linear(4, 4), impl.layer(LAM)), data()
-    program = torch.export.export(model, (x,), strict=strict)
-    if strict:
+def exported(impl, strict=False, load=False):
+    """Export a reversal after a linear map, and look at the gradient of the weight."""
+    program = torch.export.export(
+        nn.Sequential(nn.Linear(4, 4), impl.layer(LAM)), (X,), strict=strict
+    )
+    if load:
         torch.export.save(program, file := io.BytesIO())
         file.seek(0)
         program = torch.export.load(file)
     trained = program.module()
-    trained(x).backward(g)
+    trained(X).backward(G)
     (weight,) = (p for name, p in trained.named_parameters() if name.endswith("weight"))
-    return same(weight.grad, -LAM * g.T @ x)
+    return same(weight.grad, -LAM * G.T @ X)
 
 
-@mode("jit.trace")
-def _(impl):
-    return pulls_back(torch.jit.trace(impl.layer(LAM), data()[0].requires_grad_()))
-
-
-@mode("jit.trace, save, load")
-def _(impl):
-    torch.jit.save(torch.jit.trace(impl.layer(LAM), data()[0]), file := io.BytesIO())
+def saved(program):
+    """Write a TorchScript program, and read it again."""
+    torch.jit.save(program, file := io.BytesIO())
     file.seek(0)
-    return pulls_back(torch.jit.load(file))
+    return torch.jit.load(file)
 
 
-@mode("jit.script")
-def _(impl):
-    return pulls_back(torch.jit.script(impl.layer(LAM)))
-
-
-@mode("bytes allocated in the forward, of 64 MiB")
-def _(impl):
+def allocated(impl):
     x, layer = torch.ones(4096, 4096, requires_grad=True), impl.layer(LAM)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU],
-                                profile_memory=True) as profile:
+    with torch.profiler.profile(profile_memory=True) as profile:
         layer(x)
-    sizes = [e.self_cpu_memory_usage for e in profile.key_averages()]
+    sizes = [event.self_cpu_memory_usage for event in profile.key_averages()]
     return str(sum(size for size in sizes if size > 0))
+
+
+MODES = {
+    "backward, random cotangent": lambda i: pulls_back(fixed(i)) and pulls_back(i.layer(LAM)),
+    "backward, inf and nan as cotangent": lambda i: pulls_back(
+        fixed(i), x=torch.ones(1, 6), g=HARD
+    ),
+    "forward of -0.0, inf, nan, bit for bit": bit_for_bit,
+    "float16 and bfloat16": halves,
+    "λ is that of the forward pass": at_the_forward,
+    "λ after a state_dict round trip": state,
+    "λ after .half().float()": lambda i: torch.equal(slope(i.layer(0.1).half().float()), -0.1 * G),
+    "λ after deepcopy": lambda i: pulls_back(copy.deepcopy(i.layer(LAM))),
+    "double backward": double_backward,
+    "forward mode, dual numbers": dual,
+    "torch.func.grad": lambda i: same(grad(cost(i))(X), -LAM * G),
+    "torch.func.vjp": lambda i: same(vjp(fixed(i), X)[1](G)[0], -LAM * G),
+    "torch.func.jvp": lambda i: same(jvp(fixed(i), (X,), (T,))[1], -LAM * T),
+    "torch.func.vmap, of grad too": by_vmap,
+    "torch.func.jacrev": lambda i: same(jacrev(fixed(i))(X[0]), -LAM * torch.eye(4)),
+    "torch.func.jacfwd": lambda i: same(jacfwd(fixed(i))(X[0]), -LAM * torch.eye(4)),
+    "torch.func.hessian": lambda i: same(
+        hessian(lambda x: (fixed(i)(x) ** 3).sum())(X[0]), torch.diag(6 * LAM**2 * X[0])
+    ),
+    "compile(fullgraph), a number": lambda i: pulls_back(torch.compile(fixed(i), fullgraph=True)),
+    "compile(fullgraph), a tensor": lambda i: pulls_back(
+        with_tensor(torch.compile(i.reverse, fullgraph=True), LAM)
+    ),
+    "compile(fullgraph), the layer": lambda i: pulls_back(
+        torch.compile(i.layer(LAM), fullgraph=True)
+    ),
+    "compile(fullgraph, dynamic), the layer": dynamic,
+    "compile(fullgraph) of torch.func.grad": lambda i: same(
+        torch.compile(grad(cost(i)), fullgraph=True)(X), -LAM * G
+    ),
+    "graphs over 20 λ, set on the layer": graphs_of_layer,
+    "graphs over 20 λ, tensors": lambda i: graphs(i.reverse, with_tensor),
+    "graphs over 20 λ, numbers": lambda i: graphs(i.reverse, with_number),
+    "export, then train": exported,
+    "export(strict=True), then train": lambda i: exported(i, strict=True),
+    "export, save, load, then train": lambda i: exported(i, load=True),
+    "jit.trace": lambda i: pulls_back(torch.jit.trace(i.layer(LAM), X)),
+    "jit.trace, save, load": lambda i: pulls_back(saved(torch.jit.trace(i.layer(LAM), X))),
+    "jit.script": lambda i: pulls_back(torch.jit.script(i.layer(LAM))),
+    "jit.script, save, load": lambda i: pulls_back(saved(torch.jit.script(i.layer(LAM)))),
+    "bytes allocated in the forward, of 64 MiB": allocated,
+}
 
 
 def times(impl):
     """Return the rows of the times: name and ratio to the snippet."""
     rows, snippet = {}, FiveLines()
-    for size, count, rounds in ((8, 300, 61), (4096, 1, 41)):
-        x = torch.randn(size, size, requires_grad=True)
-        g = torch.randn(size, size)
-        for what in ("function", "layer"):
-            timers = []
-            for each in (impl, snippet):
-                f = each.layer(LAM) if what == "layer" else lambda x, e=each: e.reverse(x, LAM)
-                timers.append(timeit.Timer(lambda f=f: torch.autograd.grad(f(x), x, g)))
-                timers[-1].timeit(10)
-            ratios = sorted(timers[0].timeit(count) / timers[1].timeit(count)
-                            for _ in range(rounds))
+    for size, count, rounds in ((8, 300, 61), (4096, 1, 101)):
+        x, g = torch.randn(size, size, requires_grad=True), torch.randn(size, size)
+        for what in ("function", "native", "layer"):
+            pair = [
+                timeit.Timer(lambda f=f: torch.autograd.grad(f(x), x, g))
+                for f in (timed(impl, what), timed(snippet, what))
+            ]
+            ratios = []
+            for round in range(rounds):
+                turn = [timer.timeit(count) for timer in pair[:: 1 - round % 2 * 2]]
+                ratios.append(turn[round % 2] / turn[1 - round % 2])
             rows[f"time, {what}, {size}x{size}"] = f"{statistics.median(ratios):.2f}"
     return rows
+
+
+def timed(impl, what):
+    """Return what is timed."""
+    function = {"function": impl.reverse, "native": impl.native}.get(what)
+    return impl.layer(LAM) if what == "layer" else lambda x: function(x, LAM)
 
 
 def cell(function, impl, why):
     """Run one cell."""
     torch._dynamo.reset()
     try:
-        seen = function(impl)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            seen = function(impl)
     except Exception as error:
         text = str(error).strip().splitlines() or [""]
         why.append(f"{type(error).__name__}: {text[0][:110]}")
@@ -380,16 +239,12 @@ def main():
     """Print the table."""
     warnings.simplefilter("ignore")
     torch._logging.set_logs(all=50)
-    implementations = []
-    for kind in (Ours, PytorchRevgrad, TorchGradientReversal, FiveLines):
-        try:
-            implementations.append(kind())
-        except ImportError as error:
-            print(f"{kind.name} is left out: {error}")
+    implementations = installed()
     widths = [max(len(impl.name), 10) for impl in implementations]
 
     def show(name, cells):
-        print(f"{name:42}", *(f"{c:{w}}" for c, w in zip(cells, widths)), sep="  ", flush=True)
+        line = "  ".join([f"{name:42}", *(f"{c:{w}}" for c, w in zip(cells, widths))])
+        print(line.rstrip(), flush=True)
 
     print(f"torch {torch.__version__}, Python {sys.version.split()[0]}\n")
     show("", [impl.name for impl in implementations])
@@ -398,9 +253,9 @@ def main():
         show(name, [cell(function, impl, reasons) for impl in implementations])
         if "--why" in sys.argv:
             print(*(f"    {reason}" for reason in reasons), sep="\n")
-    rows = [times(impl) for impl in implementations]
-    for name in rows[0]:
-        show(name, [row[name] for row in rows])
+    columns = [times(impl) for impl in implementations]
+    for name in columns[0]:
+        show(name, [column[name] for column in columns])
 
 
 if __name__ == "__main__":
