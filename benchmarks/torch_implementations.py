@@ -39,11 +39,6 @@ class FiveLines:
         self.package = importlib.import_module(self.module)
         self.layer, self.reverse = SnippetLayer, Snippet.apply
 
-    @property
-    def native(self):
-        """The function with no choice by type before it."""
-        return self.reverse
-
     def set(self, layer, lam):
         """Change λ, in the way that the package has for it."""
         layer.lam = lam
@@ -58,10 +53,6 @@ class Ours(FiveLines):
         super().__init__()
         self.layer = self.package.GradientReversal
         self.reverse = importlib.import_module("revgrad").reverse
-
-    @property
-    def native(self):
-        return self.package.reverse_gradient
 
 
 class PytorchRevgrad(FiveLines):

@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import pathlib
 import re
-import types
 
 import numpy as np
 import pytest
@@ -28,8 +27,8 @@ def load(name):
     if package == "tllib":
         return load_tllib()
     for each in (package, ALSO_NEEDED.get(package, package)):
-        if importlib.util.find_spec(each) is None:
-            pytest.skip(f"{each} is not installed")
+        if importlib.util.find_spec(each) is None and not each.startswith("revgrad"):
+            pytest.skip(f"{each} is not installed: tox -e torch-published installs it")
     return importlib.import_module(name)
 
 
@@ -37,7 +36,7 @@ def load_tllib():
     """Load the one file: the package imports all that it can do, and what that needs."""
     found = importlib.util.find_spec("tllib")
     if found is None:
-        pytest.skip("tllib is on no package index: put a checkout of it into PYTHONPATH")
+        pytest.skip("tllib is not on PyPI: put a checkout of it into PYTHONPATH")
     folder = pathlib.Path(found.origin).parent
     spec = importlib.util.spec_from_file_location("tllib_grl", folder / "modules" / "grl.py")
     module = importlib.util.module_from_spec(spec)
@@ -280,7 +279,6 @@ def test_what_the_page_says_of_skada():
         y.sum().backward()
 
 
-def test_the_two_forms_of_a_missing_package():
+def test_a_missing_package_is_skipped_by_its_name():
     with pytest.raises(pytest.skip.Exception, match="no_such_package is not installed"):
         load("no_such_package")
-    assert isinstance(load("torch"), types.ModuleType)
