@@ -72,7 +72,8 @@ def downloaded(requirement: str, folder: pathlib.Path) -> pathlib.Path:
 def run(name: str, source: pathlib.Path, which: str) -> Tuple[str, str]:
     """Run the tests of a package in a process of their own; return the counts and the output."""
     command = [sys.executable, __file__, "--in", name, str(source), which]
-    environment = {**os.environ, "TEST_DEVICE": "cpu"}  # pytorch-adapt's own switch
+    # pytorch-adapt's own switch; and one thread, where others wait for a busy core.
+    environment = {**os.environ, "TEST_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
     output = process.stdout + process.stderr
     counts = re.findall(r"\d+ (?:passed|failed|error)", output)
