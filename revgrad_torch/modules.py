@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict
 
 import torch
 
-from revgrad import LambdaVariable, get_backend
+from revgrad import InvalidLambdaError, LambdaVariable, get_backend
 from revgrad_torch.ops import by_residual, learnable_lambda_error, reverse_gradient
 
 __all__ = ["GradientReversal"]
@@ -54,7 +54,7 @@ class GradientReversal(torch.nn.Module):
     def __init__(self, lam: Any = 1.0) -> None:
         super().__init__()
         self._driver = lam if isinstance(lam, LambdaVariable) else None
-        value = lam.value if isinstance(lam, LambdaVariable) else _number(lam)
+        value = _number(lam.value if self._driver else lam)
         self.register_buffer("lam", torch.tensor(value, dtype=torch.float32))
         self._follow()
 
@@ -78,7 +78,7 @@ class GradientReversal(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Return λ."""
-        return f"lam={self.lam.item():.6g}"
+        return "lam=..." if self.lam.is_meta else f"lam={self.lam.item():.6g}"
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "lam":
@@ -108,4 +108,9 @@ def _number(lam: Any) -> float:
         if lam.requires_grad:
             raise learnable_lambda_error()
         lam = lam.item()
-    return LambdaVariable(lam).value
+    value = LambdaVariable(lam).value
+    if value > torch.finfo(torch.float32).max:
+        raise InvalidLambdaError(
+            f"λ = {value} is too large for the buffer, which is float32: it would become infinite."
+        )
+    return value

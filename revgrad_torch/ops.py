@@ -62,14 +62,10 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     return reverse_judged(x, judge_lambda(lam))
 
 
-# In a graph of torch.fx it is one node, not what it consists of.
-torch.fx.wrap("reverse_gradient")
-
-
 def reverse_judged(x: Any, lam: Any) -> Any:
     """Reverse with a λ that `revgrad.backend.judge_lambda` has returned; see `reverse_gradient`."""
     if not isinstance(x, torch.Tensor):
-        if isinstance(x, torch.fx.Proxy):
+        if isinstance(x, torch.fx.Proxy):  # one node, not what it consists of
             if isinstance(lam, LambdaVariable):
                 raise _frozen(lam)
             return x.tracer.create_proxy("call_function", reverse_gradient, (x, lam), {})
@@ -200,7 +196,7 @@ def _factor(lam: Any, x: torch.Tensor) -> Any:
         return -lam if dtype.itemsize >= 4 else torch.tensor(-lam, dtype=dtype)
     if isinstance(lam, np.ndarray):
         check_lambda_shape(lam.shape, x.shape)
-        factor = -torch.tensor(lam, dtype=dtype, device=x.device)
+        factor = -torch.from_numpy(np.array(lam)).to(x.device, dtype)
         if not factor.isfinite().all():
             raise _too_large(lam.max(), x)
         return factor
