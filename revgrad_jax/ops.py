@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError
 from revgrad.backend import (
@@ -108,7 +109,10 @@ def _as_lambda(lam: Any, x: Any) -> Any:
 
 @jax.custom_jvp
 def _reverse(x: Any, lam: Any) -> Any:
-    return x
+    # jax.experimental.jet ignores the rule and would push +t through this body. It knows no names,
+    # so it raises; to everything else the name is the identity, and nothing is left of it in HLO.
+    # Before JAX 0.6 shard_map knows none either.
+    return checkpoint_name(x, "revgrad") if jax.__version_info__ >= (0, 6) else x
 
 
 @_reverse.defjvp

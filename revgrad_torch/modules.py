@@ -1,7 +1,5 @@
 """`GradientReversal`: the reversal as a module, with λ in a buffer."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, Dict
 
 import torch

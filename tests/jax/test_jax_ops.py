@@ -60,6 +60,19 @@ def test_check_grads_of_two_reversals_that_cancel():
     check_grads(f, (X,), order=2, modes=("fwd", "rev"), atol=1e-2, rtol=1e-2)
 
 
+@pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, jax.grad])
+def test_taylor_mode_raises_rather_than_pushing_plus_t(transform):
+    """jet ignores the rules of custom functions."""
+    jet = pytest.importorskip("jax.experimental.jet").jet
+    push = transform(lambda x: revgrad.reverse(x, 0.5) ** 3)
+    with pytest.raises(Exception):
+        jet(push, (1.0,), ([1.0, 0.0],))
+    plain = transform(lambda x: x**3)
+    assert np.isfinite(jet(plain, (1.0,), ([1.0, 0.0],))[0])  # the mode itself works
+
+
 def test_scan_and_while_loop_and_cond():
     def step(state, x):
         return jnp.tanh(state + revgrad.reverse(x, 0.3)), state

@@ -1,0 +1,42 @@
+"""Adapts the function to the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import autograd.numpy
+import numpy as np
+from autograd.tracer import getval
+
+from revgrad import Backend
+from revgrad_autograd.ops import reverse_gradient
+
+
+class AutogradBackend(Backend):
+    """Reverses what autograd traces; a `LambdaVariable` is read at each forward pass."""
+
+    capabilities = frozenset(
+        {
+            "forward_mode",
+            "graph_lambda",
+            "half_precision",
+            "lambda_array",
+            "schedules",
+            "second_order",
+            "threads",
+            "views",
+        }
+    )
+
+    def reverse(self, x: Any, lam: Any) -> Any:
+        """Return ``reverse_gradient(x, lam)``."""
+        return reverse_gradient(x, lam)
+
+    @property
+    def xp(self) -> Any:
+        """`autograd.numpy`."""
+        return autograd.numpy
+
+    def constant(self, value: float, like: Any) -> Any:
+        """Return an array of the dtype of `like`: before NumPy 2 a Python float raises a scalar."""
+        return np.asarray(value, np.result_type(getval(like)))

@@ -1,0 +1,22 @@
+"""Announces the backend for autograd; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Offer the backend ``"autograd"``."""
+    return (
+        revgrad.BackendSpec(
+            name="autograd",
+            # What a traced function sees; an array that is not traced is NumPy's.
+            claims=("autograd.numpy.numpy_boxes:ArrayBox",),
+            factory="revgrad_autograd.backend:AutogradBackend",
+            requires="autograd>=1.3",
+            harness="revgrad_autograd.testing:AutogradHarness",
+        ),
+    )

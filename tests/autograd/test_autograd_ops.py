@@ -1,0 +1,226 @@
+"""`reverse` under every operator of autograd, on every value, with every λ."""
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from autograd import (
+    checkpoint,
+    elementwise_grad,
+    grad,
+    hessian,
+    jacobian,
+    make_hvp,
+    make_jvp,
+    make_vjp,
+    value_and_grad,
+)
+from autograd.test_util import check_grads
+from autograd.tracer import getval
+
+import revgrad
+from revgrad_autograd import reverse_gradient
+
+X = np.array([0.5, -1.0, 2.0])
+
+
+def loss(x, lam=0.3):
+    return anp.sum(revgrad.reverse(anp.tanh(x), lam) ** 2)
+
+
+def without(x):
+    return anp.sum(anp.tanh(x) ** 2)
+
+
+EXPECTED = -0.3 * grad(without)(X)
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        grad(loss),
+        elementwise_grad(loss),
+        jacobian(loss),
+        lambda x: value_and_grad(loss)(x)[1],
+        lambda x: make_vjp(loss)(x)[0](1.0),
+        lambda x: np.array([make_jvp(loss)(x)(t)[1] for t in np.eye(3)]),
+        lambda x: grad(lambda x: checkpoint(loss)(x))(x),
+    ],
+)
+def test_operators(gradient):
+    np.testing.assert_allclose(gradient(X), EXPECTED, rtol=1e-12)
+
+
+def test_hessians():
+    def f(x):
+        return anp.sum(anp.sin(x))
+
+    expected = 0.3**2 * hessian(f)(X)
+
+    def reversed_(x):
+        return f(revgrad.reverse(x, 0.3))
+
+    np.testing.assert_allclose(hessian(reversed_)(X), expected, atol=1e-12)
+    np.testing.assert_allclose(make_hvp(reversed_)(X)[0](X), expected @ X, atol=1e-12)
+    by_forward_mode = make_jvp(grad(reversed_))(X)(X)[1]
+    np.testing.assert_allclose(by_forward_mode, expected @ X, atol=1e-12)
+    twice = make_jvp(lambda x: make_jvp(reversed_)(x)(X)[1])(X)(X)[1]
+    np.testing.assert_allclose(twice, X @ expected @ X, atol=1e-12)
+
+
+def test_the_third_derivative():
+    third = grad(grad(grad(lambda x: revgrad.reverse(x, 2.0) ** 3)))
+    assert third(1.5) == (-2.0) ** 3 * 6
+
+
+def test_the_hessian_of_complex_numbers_keeps_its_parts_apart():
+    def cost(x):
+        return anp.real(anp.sum(revgrad.reverse(x, 2.0) ** 3))
+
+    def plain(x):
+        return anp.real(anp.sum(x**3))
+
+    x, v = np.array([1 + 2j, -3j]), np.array([1 - 1j, 2.0 + 0j])
+    once, twice = (make_vjp(grad(f))(x)[0](v) for f in (plain, cost))
+    np.testing.assert_allclose(twice, 4 * once, rtol=1e-12)
+
+
+def test_check_grads_of_two_reversals_that_cancel():
+    def f(x):
+        return anp.tanh(revgrad.reverse(revgrad.reverse(x, 0.5), 2.0))
+
+    check_grads(f, modes=["fwd", "rev"], order=2)(X)
+
+
+def test_a_loop_is_traced_with_its_reversals():
+    def recurrent(xs, reverse):
+        state = 0.0
+        for x in xs:
+            state = anp.tanh(state + reverse(x))
+        return state
+
+    reversed_ = grad(lambda xs: recurrent(xs, lambda x: revgrad.reverse(x, 0.3)))(X)
+    plain = grad(lambda xs: recurrent(xs, lambda x: x))(X)
+    np.testing.assert_allclose(reversed_, -0.3 * plain, rtol=1e-12)
+
+
+def test_two_branches_stay_apart():
+    assert grad(lambda x: 2 * revgrad.reverse(x, 1) + 3 * revgrad.reverse(x, 5))(1.0) == -17
+
+
+def test_dicts_and_lists_of_parameters():
+    def f(parameters):
+        return anp.sum(revgrad.reverse(parameters["w"][0], 0.5) * parameters["b"])
+
+    found = grad(f)({"w": [X], "b": 2.0})
+    np.testing.assert_array_equal(found["w"][0], [-1.0] * 3)
+    assert found["b"] == X.sum()
+
+
+def test_no_data_is_copied():
+    seen = []
+    grad(lambda x: anp.sum(seen.append(revgrad.reverse(x, 0.5)) or seen[0]))(X)
+    assert getval(seen[0]) is X
+    assert revgrad.reverse(X, 0.5) is X and reverse_gradient(X, 0.5) is X
+
+
+def test_what_is_not_traced_stays_with_numpy():
+    assert revgrad.get_backend("numpy").reverse(X, 0.5) is X
+    assert isinstance(revgrad.reverse(np.float32(1), 0.5), np.float32)
+    assert reverse_gradient(1.5, 0.5) == 1.5
+
+
+@pytest.mark.parametrize("x", [1.5, np.float32(1.5), np.asarray(1.5), 1.5 + 2j, np.complex64(1j)])
+def test_numbers(x):
+    y, pullback = make_vjp(lambda x: revgrad.reverse(x, 0.5))(x)[::-1]
+    assert y == x and type(y) is type(x)
+    assert pullback(x) == -0.5 * x and np.asarray(pullback(x)).dtype == np.asarray(x).dtype
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_numbers(dtype):
+    x = np.array([1 + 2j, -3j], dtype)
+    g = np.array([np.inf + 0j, 1 - 1j], dtype)
+    pullback, y = make_vjp(lambda x: revgrad.reverse(x, 0.5))(x)
+    np.testing.assert_array_equal(y, x)
+    expected = revgrad.reference.pullback(g, 0.5)
+    for came in (pullback(g), make_jvp(lambda x: revgrad.reverse(x, 0.5))(x)(g)[1]):
+        np.testing.assert_array_equal(came, expected)
+        assert came.dtype == dtype
+
+
+def test_the_widest_float():
+    x = X.astype(np.longdouble)
+    pullback, y = make_vjp(lambda x: revgrad.reverse(x, 0.1))(x)
+    assert y is x and pullback(x).dtype == np.longdouble
+
+
+def test_a_variable_counts_at_the_forward_pass():
+    lam = revgrad.LambdaVariable(0.5)
+    pullback, _ = make_vjp(lambda x: revgrad.reverse(x, lam))(X)
+    lam.value = 2.0
+    np.testing.assert_array_equal(pullback(X), -0.5 * X)
+    pullback, _ = make_vjp(lambda x: revgrad.reverse(x, lam))(X)
+    np.testing.assert_array_equal(pullback(X), -2.0 * X)
+
+
+def test_one_lambda_per_sample():
+    lam = np.array([[0.5], [2.0]])
+    found = grad(lambda x: anp.sum(revgrad.reverse(x, lam)))(np.ones((2, 3)))
+    np.testing.assert_array_equal(found, -lam * np.ones((2, 3)))
+
+
+def test_lam_as_an_argument_that_is_not_differentiated():
+    np.testing.assert_allclose(grad(loss)(X, 0.6), 2 * EXPECTED, rtol=1e-12)
+
+
+def test_a_lam_that_asks_for_its_gradient_is_refused():
+    words = "is traced, so autograd is asked for its gradient, and λ has none. Keep λ out of"
+    for transform in (grad, lambda f: lambda both: make_jvp(f)(both)(both)):
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
+            transform(lambda both: anp.sum(revgrad.reverse(both[0], both[1])))((X, 0.5))
+    for call in (revgrad.reverse, reverse_gradient):
+        with pytest.raises(revgrad.InvalidLambdaError):
+            grad(lambda lam: anp.sum(call(X, lam)))(0.5)
+    found = grad(lambda both: anp.sum(revgrad.reverse(both[0], getval(both[1]))))((X, 0.5))
+    np.testing.assert_array_equal(found[0], [-0.5] * 3)
+    assert found[1] == 0
+
+
+@pytest.mark.parametrize("x", [[1.0, 2.0], "text", None, 3, (X,), {"a": X}])
+def test_what_is_no_array_is_refused(x):
+    with pytest.raises(revgrad.UnsupportedTypeError, match="which is no array. Pass the arrays"):
+        reverse_gradient(x, 0.5)
+
+
+def test_a_box_of_a_tuple_is_refused():
+    with pytest.raises(revgrad.UnsupportedTypeError, match="No backend claims"):
+        grad(lambda x: anp.sum(revgrad.reverse(x, 0.5)[0]))((X,))
+    with pytest.raises(revgrad.UnsupportedTypeError, match="got a SequenceBox, which"):
+        grad(lambda x: anp.sum(reverse_gradient(x, 0.5)[0]))((X,))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_whole_numbers_are_refused(dtype):
+    with pytest.raises(revgrad.UnsupportedTypeError, match=f"of dtype {dtype}, which carries no"):
+        grad(lambda x: anp.sum(revgrad.reverse(x, 0.5)))(np.ones(2, dtype))
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (object(), "a LambdaVariable, or a NumPy scalar; got an object of type builtins.object"),
+        (np.ones((3, 1)), "does not broadcast to x of shape"),
+        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
+        (-1.0, "The backward factor is -λ already"),
+    ],
+)
+def test_a_lam_that_is_none(lam, words):
+    for call in (revgrad.reverse, reverse_gradient):
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
+            grad(lambda x: anp.sum(call(x, lam)))(X.astype("float32"))
+
+
+def test_a_schedule_of_a_traced_progress():
+    ramp = revgrad.schedules.Dann(gamma=10)
+    slope = grad(lambda p: ramp(p))(np.float64(0.1))
+    assert abs(slope - (ramp(0.1 + 1e-6) - ramp(0.1 - 1e-6)) / 2e-6) < 1e-6

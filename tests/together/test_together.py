@@ -1,0 +1,107 @@
+"""Every backend whose framework is installed, in one process, whichever is used first."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+import revgrad
+
+# The module that must be installed, and a use that takes a gradient.
+USES = {
+    "numpy": ("numpy", "import numpy; assert revgrad.reverse(numpy.float64(1.0), lam) == 1.0"),
+    "jax": (
+        "jax.numpy",
+        "import jax; assert jax.grad(lambda x: revgrad.reverse(x, lam.value))(1.0) == -0.5",
+    ),
+    "theano": (
+        "theano",
+        """
+import theano, theano.tensor as T
+x = T.dscalar()
+assert theano.function([x], theano.grad(revgrad.reverse(x, lam), x))(1.0) == -0.5
+""",
+    ),
+    "torch": (
+        "torch",
+        """
+import torch
+x = torch.ones((), requires_grad=True)
+revgrad.reverse(x, lam).backward()
+assert x.grad == -0.5
+""",
+    ),
+    "pytensor": (
+        "pytensor",
+        """
+import pytensor, pytensor.tensor as pt
+x = pt.dscalar()
+assert pytensor.grad(revgrad.reverse(x, lam), x).eval({x: 1.0}) == -0.5
+""",
+    ),
+    "tensorflow": (
+        "tensorflow",
+        """
+import tensorflow as tf
+x = tf.Variable(1.0)
+with tf.GradientTape() as tape:
+    y = revgrad.reverse(x, lam.value)
+assert tape.gradient(y, x) == -0.5
+""",
+    ),
+    "autograd": (
+        "autograd",
+        "import autograd; assert autograd.grad(lambda x: revgrad.reverse(x, lam))(1.0) == -0.5",
+    ),
+    "lasagne": (
+        "lasagne",
+        """
+import lasagne, theano, theano.tensor as T
+layer = revgrad.reverse(lasagne.layers.InputLayer((None, 1)), lam)
+x = T.dmatrix()
+y = lasagne.layers.get_output(layer, x).sum()
+assert theano.function([x], theano.grad(y, x))([[1.0]]) == -0.5
+""",
+    ),
+}
+
+
+def installed(module):
+    try:  # of a package that is not there, a submodule raises
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+PRESENT = [name for name, (module, _) in USES.items() if name in revgrad.backends]
+PRESENT = [name for name in PRESENT if installed(USES[name][0])]
+# Each is the first once, and of any two each comes before the other once.
+ORDERS = [PRESENT[i:] + PRESENT[:i] for i in range(len(PRESENT))] + [PRESENT[::-1]]
+
+START = "import revgrad_theano.compat" if installed("theano") else ""
+END = """
+assert lam.value == 0.5
+from revgrad._registry import registry
+assert not registry.failures
+print("all of them")
+"""
+
+
+def test_every_backend_has_a_use():
+    assert set(revgrad.backends) <= set(USES)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=" ".join)
+def test_one_after_the_other(order):
+    uses = [USES[name][1] for name in order]
+    lines = [START, "import revgrad", "lam = revgrad.LambdaVariable(0.5)", *uses, *uses, END]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        # Of Theano and PyTensor only one can use C code in a process.
+        env={**os.environ, "PYTENSOR_FLAGS": os.environ.get("PYTENSOR_FLAGS", "") + ",cxx="},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "all of them"
