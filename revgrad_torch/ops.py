@@ -75,7 +75,7 @@ def reverse_judged(x: Any, lam: Any) -> Any:
     if not (x.is_floating_point() or x.is_complex()):
         raise no_gradient_error(x, x.dtype)
     compiling = torch.compiler.is_compiling()
-    recorded = compiling and _is_exporting() or torch.jit.is_tracing()
+    recorded = compiling and torch.compiler.is_exporting() or torch.jit.is_tracing()
     if isinstance(lam, LambdaVariable):
         if recorded:
             raise _frozen(lam)
@@ -237,10 +237,6 @@ def _frozen(lam: LambdaVariable) -> InvalidLambdaError:
         "value. Use revgrad_torch.GradientReversal, whose λ is a buffer, or make λ an argument of "
         "the program: a tensor."
     )
-
-
-def _is_exporting() -> bool:
-    return torch.compiler.is_exporting()
 
 
 def _make_cell(lam: LambdaVariable) -> None:
