@@ -71,6 +71,12 @@ def at_the_forward(impl):
     return same(slope(lambda x: (layer(x), impl.set(layer, 0.1))[0]), -LAM * G)
 
 
+def written_to(impl):
+    x = X.clone().requires_grad_()
+    y = impl.reverse(x * 1, LAM).mul_(2)
+    return same(torch.autograd.grad(y, x, G)[0], -2 * LAM * G)
+
+
 def state(impl):
     layer = impl.layer(1.0)
     layer.load_state_dict(impl.layer(LAM).state_dict())
@@ -151,6 +157,7 @@ MODES = {
     "forward of -0.0, inf, nan, bit for bit": bit_for_bit,
     "float16 and bfloat16": halves,
     "λ is that of the forward pass": at_the_forward,
+    "the result, written to in place": written_to,
     "λ after a state_dict round trip": state,
     "λ after .half().float()": lambda i: torch.equal(slope(i.layer(0.1).half().float()), -0.1 * G),
     "λ after deepcopy": lambda i: pulls_back(copy.deepcopy(i.layer(LAM))),

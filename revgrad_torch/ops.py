@@ -220,8 +220,8 @@ def _real_dtype(x: torch.Tensor) -> torch.dtype:
 def learnable_lambda_error() -> InvalidLambdaError:
     """Build the error for a λ that asks for a gradient."""
     return InvalidLambdaError(
-        "λ asks for a gradient (requires_grad=True), and the reversal gives it none: it would never "
-        "move. Give lam.detach() or a number, and change λ by hand or by a schedule."
+        "λ asks for a gradient (requires_grad=True), and the reversal gives it none: it would "
+        "never move. Give lam.detach() or a number, and change λ by hand or by a schedule."
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import types
 from typing import Any, Callable, Dict, Iterable, List
 
-import ml_dtypes
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 from functorch.compile import make_boxed_func
 from torch._dynamo.backends.common import aot_autograd
 
@@ -33,7 +34,8 @@ class TorchHarness(Harness):
     """Compiles every program with torch.compile; autograd runs its backward pass."""
 
     backend = "torch"
-    half_dtypes = ("float16", "bfloat16")
+    # NumPy has its bfloat16 from ml_dtypes.
+    half_dtypes = ("float16", "bfloat16")[: 2 if importlib.util.find_spec("ml_dtypes") else 1]
 
     def program(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Compile the function."""
@@ -52,9 +54,14 @@ class TorchHarness(Harness):
 
         ones = torch.ones(2)
         seen = [ones, torch.nn.Parameter(ones), ones.as_subclass(UsersTensor)]
-        torch.func.vmap(lambda x: seen.append(x) or x)(ones)  # type: ignore[func-returns-value]
-        torch.func.grad(lambda x: seen.append(x) or x.sum())(ones)  # type: ignore[func-returns-value]
-        torch.fx.symbolic_trace(lambda x: seen.append(x) or x)  # type: ignore[func-returns-value]
+
+        def see(x: Any) -> Any:
+            seen.append(x)
+            return x.sum()
+
+        torch.func.vmap(see)(ones)
+        torch.func.grad(see)(ones)
+        torch.fx.symbolic_trace(see)
         return seen
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
@@ -106,12 +113,12 @@ class TorchHarness(Harness):
 
     def forward_mode(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Use dual numbers, and demand that torch.func.jvp gives the same."""
-        import torch.autograd.forward_ad as forward_ad
 
         def run(x: Any, t: Any) -> Any:
+            x, t = _tensor(x), _tensor(t)
             with forward_ad.dual_level():
-                y, tangent = forward_ad.unpack_dual(fn(forward_ad.make_dual(_tensor(x), _tensor(t))))
-            for each, other in zip((y, tangent), torch.func.jvp(fn, (_tensor(x),), (_tensor(t),))):
+                y, tangent = forward_ad.unpack_dual(fn(forward_ad.make_dual(x, t)))
+            for each, other in zip((y, tangent), torch.func.jvp(fn, (x,), (t,))):
                 torch.testing.assert_close(each, other, rtol=0, atol=0, equal_nan=True)
             return _array(y), _array(tangent)
 
@@ -240,7 +247,7 @@ def _pulled_back(fn: Any, x: Any, g: Any) -> Any:
 
 def _tensor(array: Any) -> Any:
     array = np.array(array)
-    if array.dtype == ml_dtypes.bfloat16:
+    if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view("int16")).view(torch.bfloat16)
     return torch.from_numpy(array)
 
@@ -250,5 +257,7 @@ def _array(tensor: Any) -> Any:
         return None
     tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:
-        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        from ml_dtypes import bfloat16
+
+        return tensor.contiguous().view(torch.int16).numpy().view(bfloat16)
     return tensor.numpy()
