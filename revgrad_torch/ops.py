@@ -75,7 +75,8 @@ def reverse_judged(x: Any, lam: Any) -> Any:
     if not (x.is_floating_point() or x.is_complex()):
         raise no_gradient_error(x, x.dtype)
     compiling = torch.compiler.is_compiling()
-    recorded = compiling and torch.compiler.is_exporting() or torch.jit.is_tracing()
+    # Not is_exporting(): before PyTorch 2.13 torch.compile answers yes to that.
+    recorded = compiling and torch.compiler._is_exporting_flag or torch.jit.is_tracing()
     if isinstance(lam, LambdaVariable):
         if recorded:
             raise _frozen(lam)
