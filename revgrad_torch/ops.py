@@ -92,10 +92,10 @@ def reverse_judged(x: Any, lam: Any) -> Any:
             return x  # ONNX has no gradient
         return by_residual(x, factor)
     if compiling:
-        return _Reverse.apply(x, factor)
+        return _CompiledReverseGradient.apply(x, factor)
     if transformed:
-        return _TransformedReverse.apply(x, torch.as_tensor(factor, dtype=_real_dtype(x)))
-    return _EagerReverse.apply(x, factor)
+        return _TransformedReverseGradient.apply(x, torch.as_tensor(factor, dtype=_real_dtype(x)))
+    return ReverseGradient.apply(x, factor)
 
 
 def by_residual(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
@@ -127,7 +127,7 @@ def _stopped(x: torch.Tensor) -> torch.Tensor:
         return x.detach()
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():
-        return torch.view_as_complex(_stopped_reals(torch.view_as_real(x)))
+        return torch.view_as_complex(_stopped_reals(torch.view_as_real(x.resolve_conj())))
     return _stopped_reals(x)
 
 
@@ -137,7 +137,7 @@ def _stopped_reals(x: torch.Tensor) -> torch.Tensor:
     return x.view(integer).view(x.dtype)
 
 
-class _Reverse(torch.autograd.Function):
+class _CompiledReverseGradient(torch.autograd.Function):
     """The Function that torch.compile traces; it refuses one that has a `jvp`."""
 
     @staticmethod
@@ -152,13 +152,15 @@ class _Reverse(torch.autograd.Function):
         return _scale(g, ctx.factor), None
 
 
-class _EagerReverse(_Reverse):
+class ReverseGradient(_CompiledReverseGradient):
+    """The Function for eager tensors, dual numbers included."""
+
     @staticmethod
     def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
         return None if tangent is None else _scale(tangent, ctx.factor)
 
 
-class _TransformedReverse(torch.autograd.Function):
+class _TransformedReverseGradient(torch.autograd.Function):
     """The Function for torch.func, which asks for another form; it costs three times as much."""
 
     generate_vmap_rule = True

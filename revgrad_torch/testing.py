@@ -70,7 +70,7 @@ class TorchHarness(Harness):
         return fn(x).data_ptr() == x.data_ptr()
 
     def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
-        """Trace with torch.fx, export and decompose, trace with torch.jit and optimise."""
+        """Trace with torch.fx, export and decompose, trace with torch.jit."""
         x = torch.ones(shape, dtype=getattr(torch, dtype))
         exported = torch.export.export(_Module(fn), (x,))
         traced = torch.jit.trace(_Module(fn), (x,))

@@ -477,6 +477,8 @@ def test_complex_programs_are_exported_too():
     x = X.to(torch.complex64)
     program = torch.export.export(Module(lambda x: revgrad.reverse(x, 0.5)), (x,))
     same(gradient(program.run_decompositions().module(), x).real, [-0.5, -0.5])
+    conjugated = torch.export.export(Module(lambda x: revgrad.reverse(x.conj(), 0.5)), (x,))
+    same(conjugated.module()(x * 1j), (x * 1j).conj())
 
 
 def test_fx_keeps_one_node():
