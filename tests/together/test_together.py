@@ -47,7 +47,7 @@ assert pytensor.grad(revgrad.reverse(x, lam), x).eval({x: 1.0}) == -0.5
 import tensorflow as tf
 x = tf.Variable(1.0)
 with tf.GradientTape() as tape:
-    y = revgrad.reverse(x, lam.value)
+    y = revgrad.reverse(x, lam)
 assert tape.gradient(y, x) == -0.5
 """,
     ),
