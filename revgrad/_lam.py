@@ -109,7 +109,7 @@ def _judge_real(lam: Any) -> float:
         raise _invalid(
             lam, f"The backward factor is -λ already: pass {text.lstrip('-')}, not {text}."
         )
-    if not math.isfinite(value):
+    if not value < math.inf:  # nan too
         raise _invalid(lam, "Look at what computed it.")
     return abs(value)  # -0.0 is the λ 0.0
 

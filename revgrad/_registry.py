@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 import weakref
-from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Type
+from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
 from revgrad.backend import Backend, BackendSpec
 from revgrad.exceptions import (
@@ -45,7 +45,7 @@ class Registry:
         self.failures: List[Any] = []
         self.offers: Dict[str, Any] = {}
         self._specs: Dict[str, BackendSpec] = {_NUMPY.name: _NUMPY}
-        self._backends: Dict[str, Backend] = {}
+        self.loaded: Dict[str, Backend] = {}
         self._discovered = False
         self._discovering = False
         self._lock = threading.RLock()
@@ -104,7 +104,7 @@ class Registry:
             if not isinstance(name, str) or name not in specs:
                 raise self._unknown(name)
             spec = specs.pop(name)
-            self._backends.pop(name, None)
+            self.loaded.pop(name, None)
             self._replace(specs)
             return spec
 
@@ -126,7 +126,7 @@ class Registry:
         """Return the backend of that name, loading it at the first call."""
         spec = self.spec(name)
         try:
-            return self._backends[name]
+            return self.loaded[name]
         except KeyError:
             return self._load(spec)
 
@@ -147,7 +147,7 @@ class Registry:
         with self._lock:
             if self._specs.get(spec.name) is not spec:
                 return backend  # unregistered meanwhile: serve this call, keep nothing
-            return self._backends.setdefault(spec.name, backend)
+            return self.loaded.setdefault(spec.name, backend)
 
     def find(self, kind: type) -> Backend:
         """Choose the backend for a type and remember it."""
@@ -155,6 +155,17 @@ class Registry:
         cache = self.by_type
         backend = cache[kind] = self.get_backend(self._choose(kind, self._specs).name)
         return backend
+
+    def ready(self, kind: type, name: Optional[str]) -> str:
+        """Load the backend of that name, or else of that type, and return its name."""
+        if name is None:
+            name = self._choose(kind, self.specs()).name
+        self.get_backend(name)
+        return name
+
+    # A tracer of Python code, torch.compile, runs it while it traces, and keeps the answer: what
+    # it does, discover and import and lock, cannot be traced.
+    ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
     def _choose(self, kind: type, specs: Mapping[str, BackendSpec]) -> BackendSpec:
         ancestors = kind.__mro__

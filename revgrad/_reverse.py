@@ -73,6 +73,18 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     return chosen.reverse(x, lam)
 
 
+def _reverse_traced(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
+    if not (type(lam) is float and 0.0 <= lam < math.inf):  # which may be symbolic
+        lam = judge_lambda(lam)
+    name = registry.ready(type(x), backend)
+    return registry.loaded[name].reverse(x, lam)
+
+
+# What torch.compile traces instead. In the weak cache of `reverse` a type that nobody has reversed
+# yet could not be looked up, and each new type would compile every program again.
+reverse._torchdynamo_inline = _reverse_traced  # type: ignore[attr-defined]
+
+
 def get_backend(name: str) -> Backend:
     """Return a backend by name, importing its framework at the first call.
 

@@ -280,7 +280,7 @@ one λ per sample is lam.reshape(-1, 1).
     """
     lengths = zip(reversed(lam_shape), reversed(x_shape))
     if len(lam_shape) <= len(x_shape) and all(
-        ours == 1 or theirs in (ours, None) or (ours is None and theirs != 1)
+        ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)
         for ours, theirs in lengths
     ):
         return

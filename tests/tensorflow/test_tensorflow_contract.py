@@ -1,0 +1,161 @@
+"""The contract on TensorFlow: our reversal keeps every clause, and each check can fail."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import revgrad
+from revgrad.testing import CHECKS, conformance, run_check
+from revgrad.testing._check import Mismatch
+from revgrad_tensorflow import reverse_gradient
+from revgrad_tensorflow.ops import as_lambda
+from revgrad_tensorflow.testing import TensorflowHarness
+
+
+@conformance("tensorflow")
+def test_reverse(check):
+    check()
+
+
+class XlaHarness(TensorflowHarness):
+    """Compiles with XLA."""
+
+    mode = "xla"
+    examples = 5
+
+
+@conformance(XlaHarness())
+def test_with_xla(check):
+    check()
+
+
+class EagerHarness(TensorflowHarness):
+    """Traces nothing, and puts a function of x and λ to the checks."""
+
+    mode = "eager"
+    examples = 0
+    expected_failures = {"compiled_once": "nothing is compiled"}
+
+    def __init__(self, reverse=reverse_gradient):
+        super().__init__()
+        self.reverse = reverse
+
+
+@conformance(EagerHarness())
+def test_the_function_without_tracing(check):
+    check()
+
+
+# --- reversals that are wrong on purpose ----------------------------------------------------------
+
+
+class WrongHarness(TensorflowHarness):
+    examples = 0
+
+    def __init__(self, reverse):
+        super().__init__()
+        self.reverse = reverse
+
+
+def by_rule(pullback):
+    """Return a bare custom gradient with another pullback."""
+
+    @tf.custom_gradient
+    def op(x, lam):
+        return tf.identity(x), lambda g: pullback(x, lam, g)
+
+    def reverse(x, lam):
+        reverse_gradient(x, lam)  # judges
+        return op(x, as_lambda(lam, x))
+
+    return reverse
+
+
+bare = by_rule(lambda x, lam, g: (-lam * g, None))
+sign_lost = by_rule(lambda x, lam, g: (lam * g, None))
+not_for_inf = by_rule(lambda x, lam, g: (tf.where(tf.math.is_finite(g), -lam * g, 0), None))
+dtype_of_lam = by_rule(lambda x, lam, g: (tf.cast(-tf.cast(lam, "float16"), g.dtype) * g, None))
+learnable = by_rule(lambda x, lam, g: (-lam * g, -tf.reduce_sum(x * g)))
+first_order = by_rule(lambda x, lam, g: (tf.stop_gradient(-lam * g), None))
+
+
+def not_for_half(x, lam, g):
+    factor = -lam if g.dtype.size > 2 else tf.cast(-lam * 1.01, g.dtype)
+    return factor * g, None
+
+
+def folklore(x, lam):
+    reverse_gradient(x, lam)
+    lam = as_lambda(lam, x)
+    return (1 + lam) * tf.stop_gradient(x) - lam * x
+
+
+def copies(x, lam):
+    return tf.raw_ops.DeepCopy(x=reverse_gradient(x, lam))
+
+
+def disconnected_at_zero(x, lam):
+    return reverse_gradient(x, lam) if lam != 0 else tf.stop_gradient(x)
+
+
+def frozen(x, lam):
+    return reverse_gradient(x, getattr(lam, "value", lam))
+
+
+def any_lam(x, lam):
+    return reverse_gradient(x, lam if isinstance(lam, float) and 0 <= lam < 9 else 1.0)
+
+
+WRONG = [
+    ("identity", folklore),
+    ("no_copy", copies),
+    ("any_cotangent", sign_lost),
+    ("any_cotangent", not_for_inf),
+    ("dtype_of_x", dtype_of_lam),
+    ("half_precision", by_rule(not_for_half)),
+    ("zero_lambda", disconnected_at_zero),
+    ("no_gradient_for_lambda", learnable),
+    ("variable_shows", frozen),
+    ("forward_mode", bare),
+    ("second_order", first_order),
+    ("vectorised", bare),
+    ("no_trace", folklore),
+    ("judged", any_lam),
+]
+
+
+@pytest.mark.parametrize("check, wrong", WRONG)
+def test_a_wrong_reversal_is_caught(check, wrong):
+    assert check in CHECKS
+    result = run_check(check, WrongHarness(wrong))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+def test_a_lam_that_is_read_at_the_backward_pass_is_caught():
+    def late(x, lam):
+        if isinstance(lam, float):
+            return reverse_gradient(x, lam)
+        op = tf.custom_gradient(lambda x: (tf.identity(x), lambda g: -lam.value * g))
+        return op(x)
+
+    result = run_check("variable_at_forward", EagerHarness(late))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+def test_bare_custom_gradients_are_lost_without_a_word():
+    """Why `reverse_gradient` is more than one: when this fails, it may become simpler."""
+    x = tf.constant([1.0, 2.0])
+    with tf.autodiff.ForwardAccumulator(x, tf.ones(2)) as accumulator:
+        y = bare(x, 0.5)
+    np.testing.assert_array_equal(accumulator.jvp(y), [1, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.vectorized_map(lambda x: bare(x, 0.5), x)
+    np.testing.assert_array_equal(tape.gradient(y, x), [1, 1])
+
+
+def test_the_claims_hold_no_private_name():
+    claims = revgrad.backends["tensorflow"].claims
+    assert all(claim.startswith("tensorflow:") for claim in claims)

@@ -1,0 +1,418 @@
+"""`reverse` in every mode of TensorFlow, on every kind of tensor, with every λ."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import revgrad
+from revgrad.schedules import Dann, progress
+from revgrad_tensorflow import reverse_gradient
+from revgrad_tensorflow.testing import graph_operations
+
+X = tf.constant([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+
+
+def eager(function):
+    return function
+
+
+def traced(function):
+    return tf.function(function, autograph=False)
+
+
+def compiled(function):
+    return tf.function(function, autograph=False, jit_compile=True)
+
+
+@pytest.fixture(params=[eager, traced, compiled])
+def mode(request):
+    return request.param
+
+
+def gradient(function, x, g=None):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+    return tape.gradient(y, x, g)
+
+
+def reverse(x, lam=0.5):
+    return revgrad.reverse(x, lam)
+
+
+SLOPES = {
+    "plain": reverse,
+    "two that cancel": lambda x: reverse(reverse(reverse(x), 2.0), 0.5),
+    "map_fn": lambda x: tf.map_fn(reverse, x),
+    "vectorized_map": lambda x: tf.vectorized_map(reverse, x),
+    "vectorized_map twice": lambda x: tf.vectorized_map(
+        lambda row: tf.vectorized_map(reverse, row), x
+    ),
+    "vectorized_map of a function": lambda x: tf.vectorized_map(traced(reverse), x),
+    "vectorized_map of a compiled function": lambda x: tf.vectorized_map(compiled(reverse), x),
+    "cond": lambda x: tf.cond(tf.reduce_sum(x) < 9, lambda: reverse(x), lambda: x),
+    "while_loop": lambda x: tf.while_loop(
+        lambda step, _: step < 3,
+        lambda step, x: (step + 1, reverse(x, 0.5**step)),
+        (0.0, reverse(x, 4.0)),
+        maximum_iterations=5,
+    )[1],
+    "recompute_grad": tf.recompute_grad(reverse),
+    "a function in a function": lambda x: traced(reverse)(x),
+}
+
+
+@pytest.mark.parametrize("how", SLOPES)
+def test_control_flow_and_vectorisation(mode, how):
+    expected = {"while_loop": 0.5}.get(how, -0.5)
+    found = mode(lambda x: gradient(SLOPES[how], x))(X)
+    np.testing.assert_array_equal(tf.convert_to_tensor(found), np.full(X.shape, expected))
+
+
+def test_every_lambda_of_a_vectorized_map_meets_its_x(mode):
+    lam = tf.constant([1.0, 2.0, 3.0])
+
+    def each_its_own(x):
+        return tf.vectorized_map(lambda pair: reverse(*pair), (x, lam))
+
+    def one_x_for_all(x):
+        return tf.vectorized_map(lambda lam: reverse(x, lam), lam)
+
+    def per_feature(x):
+        return tf.vectorized_map(lambda pair: reverse(*pair), (x, tf.stack([lam, lam * 2], 1)))
+
+    for function, expected in (
+        (each_its_own, [[-1, -1], [-2, -2], [-3, -3]]),
+        (one_x_for_all, [[-6, -6]] * 3),
+        (per_feature, [[-1, -2], [-2, -4], [-3, -6]]),
+    ):
+        np.testing.assert_array_equal(mode(lambda x: gradient(function, x))(X), expected)
+
+
+def second_order(modes):
+    """Return the second derivative of ``sum(reverse(x)**3)`` by two modes, the outer first."""
+
+    def push(function):
+        def pushed(x):
+            with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+                y = function(x)
+            return accumulator.jvp(y)
+
+        return pushed
+
+    def pull(function):
+        return lambda x: gradient(function, x)
+
+    takes = {"forward": push, "reverse": pull}
+    outer, inner = modes
+    return takes[outer](takes[inner](lambda x: reverse(x) ** 3))
+
+
+@pytest.mark.parametrize("outer", ["forward", "reverse"])
+@pytest.mark.parametrize("inner", ["forward", "reverse"])
+def test_second_order_in_every_order_of_modes(mode, outer, inner):
+    found = mode(second_order((outer, inner)))(X)
+    np.testing.assert_allclose(found, 0.5**2 * 6 * X, rtol=1e-6)
+
+
+def test_forward_mode_over_a_function_and_through_a_vectorized_map(mode):
+    for function in (mode(reverse), lambda x: tf.vectorized_map(reverse, x)):
+        with tf.autodiff.ForwardAccumulator(X, tf.ones_like(X)) as accumulator:
+            y = function(X)
+        np.testing.assert_array_equal(accumulator.jvp(y), np.full(X.shape, -0.5))
+
+
+@pytest.mark.parametrize("pfor", [True, False])
+def test_jacobians(mode, pfor):
+    def jacobians(x):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = tf.sin(reverse(x))
+        each = tape.batch_jacobian(y, x, experimental_use_pfor=pfor)
+        return each, tape.jacobian(y, x, experimental_use_pfor=pfor)
+
+    if mode is compiled and not pfor:
+        pytest.skip("XLA compiles no loop of unknown length")
+    each, whole = mode(jacobians)(X)
+    for sample in range(3):
+        expected = np.diag(-0.5 * np.cos(X[sample]))
+        np.testing.assert_allclose(each[sample], expected, rtol=1e-6)
+        np.testing.assert_allclose(whole[sample, :, sample], expected, rtol=1e-6)
+
+
+def test_a_persistent_tape(mode):
+    def twice(x):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = reverse(x)
+            z = y * 2
+        return tape.gradient(y, x), tape.gradient(z, x), tape.gradient(z, x)
+
+    for found, expected in zip(mode(twice)(X), (-0.5, -1, -1)):
+        np.testing.assert_array_equal(found, np.full(X.shape, expected))
+
+
+def test_the_gradient_of_a_gather_may_be_sparse(mode):
+    def rows(x):
+        return tf.gather(reverse(x), [0, 2, 2])
+
+    def rows_with_one_lambda_each(x):
+        return tf.gather(reverse(x, np.array([[1.0], [2.0], [3.0]])), [0, 2, 2])
+
+    for function, expected in (
+        (rows, [[-0.5] * 2, [0] * 2, [-1] * 2]),
+        (rows_with_one_lambda_each, [[-1] * 2, [0] * 2, [-6] * 2]),
+    ):
+        found = mode(lambda x: tf.convert_to_tensor(gradient(function, x)))(X)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_sparse_cotangent_that_is_handed_in():
+    g = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([1]), tf.constant([3, 2]))
+    found = tf.convert_to_tensor(gradient(reverse, X, g))
+    np.testing.assert_array_equal(found, [[0, 0], [-0.5, -0.5], [0, 0]])
+
+
+def test_variables_as_x(mode):
+    x = tf.Variable(X)
+
+    def slope():
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(reverse(x) ** 2)
+        return tape.gradient(y, x)
+
+    np.testing.assert_array_equal(mode(slope)(), -X)
+    assert tf.is_tensor(reverse(x))
+
+
+def test_ragged_tensors(mode):
+    def total(x):
+        ragged = tf.RaggedTensor.from_row_lengths(x, [1, 2])
+        reversed_ = reverse(ragged)
+        assert isinstance(reversed_, tf.RaggedTensor)
+        return tf.reduce_sum(reversed_**2)
+
+    np.testing.assert_array_equal(mode(lambda x: gradient(total, x))(X), -X)
+    with pytest.raises(revgrad.InvalidLambdaError, match="for a ragged tensor, which takes one"):
+        reverse(tf.ragged.constant([[1.0], [2.0, 3.0]]), np.ones((2, 1)))
+
+
+def test_complex_numbers(mode):
+    x = tf.constant([1 + 2j, -3j], "complex64")
+    g = tf.constant([np.inf + 0j, 1 - 1j], "complex64")
+    found = mode(lambda x: gradient(reverse, x, g))(x)
+    np.testing.assert_array_equal(found, revgrad.reference.pullback(g.numpy(), 0.5))
+    np.testing.assert_array_equal(mode(reverse)(x), x)
+
+
+def test_a_shape_that_is_not_known():
+    slope = tf.function(
+        lambda x, lam: gradient(lambda x: reverse(x, lam), x),
+        input_signature=[tf.TensorSpec(None), tf.TensorSpec(None, "float64")],
+        autograph=False,
+    )
+    for shape in ((), (3,), (2, 3)):
+        np.testing.assert_array_equal(slope(tf.ones(shape), 0.5), np.full(shape, -0.5))
+    np.testing.assert_array_equal(slope(X, [[1.0], [2.0], [3.0]])[:, 0], [-1, -2, -3])
+
+
+# --- λ --------------------------------------------------------------------------------------------
+
+
+def test_a_lambda_that_changes_and_one_trace(mode):
+    variable, lam = tf.Variable(0.0), revgrad.LambdaVariable(0.0)
+    for given, change in (
+        (variable, variable.assign),
+        (lam, lambda value: setattr(lam, "value", value)),
+    ):
+        traces = []
+
+        def slope(x):
+            traces.append(x)
+            return gradient(lambda x: reverse(x, given), x)
+
+        run = mode(slope)
+        for value in np.linspace(0, 2, 20):
+            change(value)
+            np.testing.assert_array_equal(run(X), np.full(X.shape, -np.float32(value)))
+        assert len(traces) == (20 if mode is eager else 1)
+
+
+def test_an_argument_and_one_trace():
+    slope = traced(lambda x, lam: gradient(lambda x: reverse(x, lam), x))
+    for value in np.linspace(0, 2, 20, dtype="float32"):
+        np.testing.assert_array_equal(slope(X, tf.constant(value))[0, 0], -value)
+    assert slope.experimental_get_tracing_count() == 1
+
+
+def test_a_variable_that_a_later_trace_meets_first():
+    """TensorFlow refuses variables that are made in the second trace of a function."""
+    lams = [revgrad.LambdaVariable(0.5), revgrad.LambdaVariable(2.0)]
+    slope = traced(lambda x, which: gradient(lambda x: reverse(x, lams[which]), x))
+    assert [float(slope(X, which)[0, 0]) for which in (0, 1, 0)] == [-0.5, -2, -0.5]
+    assert slope.experimental_get_tracing_count() == 2
+
+
+def test_no_gradient_to_lambda(mode):
+    lam = tf.Variable(0.5)
+    assert lam.trainable
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(reverse(x, lam) ** 2)
+        found.append(tape.gradient(y, lam))
+        return y
+
+    found = []
+    mode(slope)(X)
+    assert found == [None]
+
+
+def test_no_gradient_to_lambda_in_second_order(mode):
+    lam = tf.Variable(0.5)
+
+    def slope(x):
+        with tf.GradientTape() as outer:
+            size = tf.reduce_sum(gradient(lambda x: reverse(x, lam) ** 2, x))
+        return outer.gradient(size, lam, unconnected_gradients="zero")
+
+    assert mode(slope)(X) == 0
+
+
+def test_a_schedule_from_a_step_counter(mode):
+    ramp, step = Dann(gamma=10), tf.Variable(0, dtype="int64")
+
+    def slope(x):
+        found = gradient(lambda x: reverse(x, ramp(progress(step.read_value(), 10))), x)
+        step.assign_add(1)
+        return found
+
+    run = mode(slope)
+    for count in range(12):
+        expected = np.full(X.shape, -ramp(count / 10))
+        np.testing.assert_allclose(run(X), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "lam, words",
+    [
+        (tf.constant(True), "got a tensor of dtype bool. Cast it to a float dtype"),
+        (tf.constant(1j), "got a tensor of dtype complex128"),
+        (tf.ones((2, 1)), "does not broadcast to x of shape"),
+        (tf.sparse.eye(2), "or a tensor or variable of TensorFlow; got an object of type"),
+        (object(), "got an object of type builtins.object"),
+        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
+        (-1.0, "The backward factor is -λ already"),
+    ],
+)
+def test_a_lam_that_is_none(mode, lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        mode(lambda: reverse_gradient(X, lam))()
+
+
+@pytest.mark.parametrize(
+    "x, words",
+    [
+        (tf.constant([1, 2]), "of dtype int32, which carries no gradient. Cast it"),
+        (tf.constant("text"), "of dtype string, which carries no gradient"),
+        (tf.sparse.eye(2), "no tensor of a SparseTensor. .* of a sparse tensor, reverse the val"),
+    ],
+)
+def test_an_x_that_carries_no_gradient(mode, x, words):
+    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+        mode(lambda: reverse_gradient(x, 0.5))()
+
+
+# --- programs -------------------------------------------------------------------------------------
+
+
+def test_what_is_compiled():
+    lam = tf.Variable(0.5)
+    forward = traced(lambda x: tf.tanh(reverse(x)))
+    backward = traced(lambda x, g: gradient(reverse, x, g))
+    by_variable = traced(lambda x, g: gradient(lambda x: reverse(x, lam), x, g))
+    assert graph_operations(forward, X) == ["Tanh"]
+    assert graph_operations(backward, X, X) == ["Mul"]
+    assert sorted(graph_operations(by_variable, X, X)) == ["Mul", "Neg", "ReadVariableOp"]
+
+
+def test_two_devices():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+    mirrored, lam = None, revgrad.LambdaVariable(0.5)
+    with strategy.scope():
+        weights, mirrored = tf.Variable([1.0, 2.0]), tf.Variable(0.5, trainable=False)
+
+    for given, change in (
+        (lam, lambda value: setattr(lam, "value", value)),
+        (mirrored, mirrored.assign),
+    ):
+
+        def replica():
+            with tf.GradientTape() as tape:
+                y = tf.reduce_sum(reverse(2 * weights, given))
+            return tape.gradient(y, weights)
+
+        step = traced(lambda: strategy.reduce("sum", strategy.run(replica), axis=None))
+        for value in (0.5, 3.0):
+            change(value)
+            np.testing.assert_array_equal(step(), [-4 * value] * 2)
+        assert step.experimental_get_tracing_count() == 1
+
+
+RELOADED = """
+import sys, numpy as np, tensorflow as tf
+module = tf.saved_model.load(sys.argv[1])
+assert "revgrad" not in sys.modules
+x = tf.ones((2, 3))
+
+def slope(x):
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(module.call(x))
+        first = tape.gradient(y, x)
+    return first, outer.gradient(first, x)
+
+for lam in (0.5, 2.0):
+    module.lam.assign(lam)
+    for run in (slope, tf.function(slope)):
+        first, second = run(x)
+        np.testing.assert_array_equal(first, np.full((2, 3), -3 * lam))
+        np.testing.assert_array_equal(second, np.full((2, 3), 6 * lam**2))
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+        y = module.call(x)
+    np.testing.assert_array_equal(accumulator.jvp(y), np.full((2, 3), -3 * lam))
+"""
+
+
+def test_a_saved_model_reverses_where_revgrad_is_not_imported(tmp_path):
+    module = tf.Module()
+    module.lam = tf.Variable(0.5, trainable=False)
+    module.call = tf.function(
+        lambda x: -reverse(x, module.lam) ** 3 * -1.0, [tf.TensorSpec([None, 3])]
+    )
+    tf.saved_model.save(module, str(tmp_path))
+    subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], check=True, cwd=str(tmp_path))
+
+
+def test_graphs_of_tensorflow_1():
+    with tf.Graph().as_default():
+        x = tf.compat.v1.placeholder("float32", (3, 2))
+        (slope,) = tf.gradients(reverse(x), x)
+        with tf.compat.v1.Session() as session:
+            found = session.run(slope, {x: X.numpy()})
+    np.testing.assert_array_equal(found, np.full(X.shape, -0.5))
+
+
+def test_functions_that_run_eagerly():
+    tf.config.run_functions_eagerly(True)
+    try:
+        found = traced(lambda x: gradient(reverse, x))(X)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    np.testing.assert_array_equal(found, np.full(X.shape, -0.5))

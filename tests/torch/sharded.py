@@ -1,0 +1,176 @@
+"""What one of two processes does in `test_torch_distributed.py`; rank 0 prints what failed."""
+
+import sys
+import traceback
+import warnings
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.nn.parallel import DistributedDataParallel
+
+import revgrad
+from revgrad_torch import GradientReversal
+
+STEPS, LAMBDAS = 3, (0.1, 0.5, 1.0)
+
+
+class Moons(torch.nn.Module):
+    """Features, a label predictor, and a domain classifier behind a reversal."""
+
+    def __init__(self, lam=1.0):
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.Sigmoid())
+        self.label = torch.nn.Linear(16, 1)
+        self.reversal = GradientReversal(lam)
+        self.domain = torch.nn.Linear(16, 1)
+
+    def forward(self, x):
+        h = self.features(x)
+        return self.label(h), self.domain(self.reversal(h))
+
+
+def moons(count=32):
+    """Return points on two moons, their labels, and domains."""
+    rng = np.random.RandomState(0)
+    angle, label = rng.uniform(0, np.pi, count), np.arange(count) % 2
+    x = np.stack([np.cos(angle) + label, np.sin(angle) * (1 - 2 * label)], axis=1)
+    domain = np.arange(count) // 2 % 2
+    return [torch.tensor(each, dtype=torch.float32) for each in (x, label, domain)]
+
+
+def train(model, set_lam, rank=None):
+    """Take a few steps; a rank takes its half of the rows."""
+    x, label, domain = moons()
+    if rank is not None:
+        x, label, domain = (each.chunk(2)[rank] for each in (x, label, domain))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    for lam in LAMBDAS:
+        set_lam(lam)
+        optimizer.zero_grad()
+        y, d = model(x)
+        (loss(y[:, 0], label) + loss(d[:, 0], domain)).backward()
+        optimizer.step()
+    return model
+
+
+def expected():
+    """Return the parameters after the same steps in one process."""
+    model = Moons()
+    train(model, lambda lam: setattr(model.reversal, "lam", lam))
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+def agrees(parameters):
+    """Compare parameters with those of one process."""
+    found = dict(parameters)
+    assert set(found) == set(EXPECTED), sorted(found)
+    for name, value in EXPECTED.items():
+        torch.testing.assert_close(found[name].detach(), value, rtol=1e-5, atol=1e-6)
+
+
+def data_parallel(rank, **options):
+    model = Moons()
+    wrapped = DistributedDataParallel(model, **options)
+    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    agrees(model.named_parameters())
+
+
+def static_graph(rank):
+    data_parallel(rank, static_graph=True)
+
+
+def compiled(rank):
+    model = Moons()
+    wrapped = torch.compile(DistributedDataParallel(model), backend="aot_eager")
+    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    agrees(model.named_parameters())
+
+
+def driven_by_a_variable(rank):
+    lam = revgrad.LambdaVariable()
+    model = Moons(lam)
+    train(DistributedDataParallel(model), lambda value: setattr(lam, "value", value), rank)
+    agrees(model.named_parameters())
+
+
+def ranks_that_disagree(rank):
+    """Rank 0's buffer is everybody's."""
+    model = Moons()
+    wrapped = DistributedDataParallel(model)
+    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam if rank == 0 else 7.0), rank)
+    agrees(model.named_parameters())
+    assert model.reversal.lam == LAMBDAS[-1]
+
+
+def fsdp(rank):
+    model = Moons()
+    wrapped = FullyShardedDataParallel(
+        model, device_id=torch.device("cpu"), use_orig_params=True
+    )
+    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    with FullyShardedDataParallel.summon_full_params(wrapped):
+        agrees(
+            (name.replace("_fsdp_wrapped_module.", ""), value.clone())
+            for name, value in wrapped.named_parameters()
+        )
+
+
+def fully_sharded(rank):
+    model = Moons()
+    fully_shard(model.features, mesh=MESH)
+    fully_shard(model, mesh=MESH)
+    train(model, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    agrees((name, value.full_tensor()) for name, value in model.named_parameters())
+
+
+def dtensor(rank):
+    """The placement stays, and nothing is sent."""
+    for placement in (Shard(0), Replicate()):
+        for lam in (0.5, torch.tensor(0.5), revgrad.LambdaVariable(0.5)):
+            x = distribute_tensor(torch.ones(4, 3), MESH, [placement]).requires_grad_()
+            g = distribute_tensor(2 * torch.ones(4, 3), MESH, [placement])
+            with CommDebugMode() as sent:
+                y = revgrad.reverse(x, lam)
+                y.backward(g)
+            assert isinstance(y, DTensor) and y.placements == x.grad.placements == (placement,)
+            assert sent.get_total_counts() == 0
+            torch.testing.assert_close(x.grad.full_tensor(), -torch.ones(4, 3))
+
+
+SCENARIOS = {
+    function.__name__: function
+    for function in (
+        data_parallel,
+        static_graph,
+        compiled,
+        driven_by_a_variable,
+        ranks_that_disagree,
+        fsdp,
+        fully_sharded,
+        dtensor,
+    )
+}
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    rank, file = int(sys.argv[1]), sys.argv[2]
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+    MESH = init_device_mesh("cpu", (2,))
+    EXPECTED = expected()
+    for name, scenario in SCENARIOS.items():
+        try:
+            scenario(rank)
+            problem = "passed"
+        except Exception:
+            problem = "failed"
+            traceback.print_exc()
+        print(f"{name}: {problem}", flush=True)
+    dist.destroy_process_group()

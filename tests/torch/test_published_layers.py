@@ -1,0 +1,284 @@
+"""The page "Come from another PyTorch layer": every cell of its tables is computed."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import tensor
+
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "torch-published-layers.md"
+TABLES = [
+    [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()]
+    for block in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+]
+MIGRATION, FACTS, _ = TABLES
+ALSO_NEEDED = {"skada": "skorch", "pytorch_adapt": "pytorch_metric_learning"}
+
+
+def load(name):
+    """Import a published module, or skip with the reason."""
+    package = name.split(".")[0]
+    if package == "tllib":
+        return load_tllib()
+    for each in (package, ALSO_NEEDED.get(package, package)):
+        if importlib.util.find_spec(each) is None and not each.startswith("revgrad"):
+            pytest.skip(f"{each} is not installed: tox -e torch-published installs it")
+    return importlib.import_module(name)
+
+
+def load_tllib():
+    """Load the one file: the package imports all that it can do, and what that needs."""
+    found = importlib.util.find_spec("tllib")
+    if found is None:
+        pytest.skip("tllib is not on PyPI: put a checkout of it into PYTHONPATH")
+    folder = pathlib.Path(found.origin).parent
+    spec = importlib.util.spec_from_file_location("tllib_grl", folder / "modules" / "grl.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.version = re.search(r"__version__ = '(.*)'", (folder / "__init__.py").read_text())[1]
+    return module
+
+
+class Published:
+    """A package: its function of ``x`` and λ, its layer of λ, and where λ is an argument."""
+
+    def __init__(self, name):
+        getattr(self, name.replace("-", "_"))()
+
+    def pytorch_revgrad(self):
+        self.module = load("pytorch_revgrad")
+        self.layer = self.argument = self.module.RevGrad
+        self.call = lambda x, lam: load("pytorch_revgrad.functional").revgrad(
+            x, torch.as_tensor(lam)
+        )
+
+    def torch_gradient_reversal(self):
+        self.module = load("gradient_reversal")
+        self.layer = self.argument = self.module.GradientReversalLayer
+        self.call = self.module.gradient_reversal
+
+    def tllib(self):
+        self.module = load("tllib.modules.grl")
+        self.argument = self.module.GradientReverseFunction.forward
+        self.layer = self.given_at_the_call
+        self.call = lambda x, lam: self.module.GradientReverseLayer()(x, lam)
+
+    def pytorch_adapt(self):
+        self.module = load("pytorch_adapt.layers")
+        self.layer = self.argument = self.module.GradientReversal
+        self.call = lambda x, lam: self.layer(lam)(x)
+
+    def skada(self):
+        self.module = load("skada.deep.modules")
+        self.argument = self.module.GradientReversalLayer.forward
+        self.layer = self.given_at_the_call
+        self.call = self.module.GradientReversalLayer.apply
+
+    def ours(self):
+        self.module = importlib.import_module("revgrad_torch")
+        self.layer = self.argument = self.module.GradientReversal
+        self.call = importlib.import_module("revgrad").reverse
+
+    def given_at_the_call(self, first):
+        """Return a function, of a package whose layer takes λ each time."""
+        return lambda x, lam=first: self.call(x, lam)
+
+
+X = torch.linspace(-1, 2, 12).reshape(3, 4).requires_grad_()
+G = torch.linspace(3, -4, 12).reshape(3, 4)
+
+
+def factor(y):
+    """Write what multiplies the gradient."""
+    assert torch.equal(y, X)
+    (seen,) = torch.autograd.grad(y, X, G)
+    ratio = (seen / G)[0, 0].item()
+    torch.testing.assert_close(seen, ratio * G, equal_nan=True)
+    return f"`{ratio:+.3g} g`" if ratio else "`0 g`"
+
+
+def refused(make):
+    """Return what `make` returns, or "refused"."""
+    try:
+        return make()
+    except (TypeError, ValueError):
+        return "refused"
+
+
+def default(published, cell):
+    (parameter,) = (
+        each
+        for each in inspect.signature(published.argument).parameters.values()
+        if each.name in ("alpha", "coeff", "weight", "lam")
+    )
+    if parameter.default is parameter.empty:
+        return f"`{parameter.name}`"
+    return f"`{parameter.name}={parameter.default}`"
+
+
+def changed(published, cell, first=0.7):
+    (code,) = re.findall("`(.*)`", row("λ changes by")[cell])
+    names = {"layer": published.layer(first), "x": X, "tensor": tensor}
+    exec(code, names)
+    return factor(names["y"] if "y" in names else names["layer"](X))
+
+
+def lambda_in_the_state(published, cell):
+    layer = published.layer(0.7)
+    names = list(layer.state_dict()) if isinstance(layer, torch.nn.Module) else []
+    return f"`{names[0]}`" if names else "no"
+
+
+def after_half(published, cell):
+    layer = published.layer(0.1)
+    if not isinstance(layer, torch.nn.Module):
+        return "no module"
+    (seen,) = torch.autograd.grad(layer.half().float()(X), X, torch.ones_like(X))
+    return f"{-seen[0, 0].item():.4g}"
+
+
+def learnable(published, cell):
+    def run():
+        lam = tensor(0.7, requires_grad=True)
+        y = published.call(X, lam)
+        (seen,) = torch.autograd.grad(y.sum(), lam, allow_unused=True)
+        return "ignored" if seen is None else "learned"
+
+    return refused(run)
+
+
+def per_sample(published, cell):
+    def run():
+        lam = tensor([[0.1], [0.2], [0.3]])
+        (seen,) = torch.autograd.grad(published.call(X, lam), X, G)
+        torch.testing.assert_close(seen, -lam * G)
+        return "yes"
+
+    return refused(run)
+
+
+def half(published, cell):
+    x = X.detach().half().requires_grad_()
+    y = published.call(x, tensor(0.7, dtype=torch.float64))
+    (seen,) = torch.autograd.grad(y, x, G.half())
+    torch.testing.assert_close(seen, (-0.7 * G).half(), rtol=2e-3, atol=0)
+    return str(seen.dtype).replace("torch.", "")
+
+
+def integers(published, cell):
+    def run():
+        y = published.call(torch.ones(2, dtype=torch.int64), 0.7)
+        kind = str(y.dtype).replace("torch.", "")
+        return "passes" if kind == "int64" else f"becomes {kind}"
+
+    return refused(run)
+
+
+def copied(published, cell):
+    return "no copy" if published.call(X, 0.7).data_ptr() == X.data_ptr() else "a copy"
+
+
+CELLS = {
+    "version": lambda published, cell: version(cell),
+    "λ, and its default": default,
+    "gradient for λ = 0.7": lambda published, cell: factor(published.layer(0.7)(X)),
+    "gradient for λ = -1": lambda published, cell: refused(lambda: factor(published.call(X, -1.0))),
+    "gradient for λ = nan": lambda published, cell: refused(
+        lambda: factor(published.call(X, float("nan")))
+    ),
+    "the same, made with the integer 1": lambda published, cell: changed(published, cell, first=1),
+    "λ in the state_dict": lambda_in_the_state,
+    "λ = 0.1 after `.half().float()`": after_half,
+    "a λ with `requires_grad`": learnable,
+    "one λ per sample": per_sample,
+    "float16 `x`, float64 tensor λ": half,
+    "integer `x`": integers,
+    "the forward pass": copied,
+}
+NAMES = FACTS[0][1:]
+
+
+def row(label):
+    """Return the cells of a row, by package."""
+    (cells,) = (line[1:] for line in FACTS[2:] if line[0] == label)
+    return dict(zip(NAMES, cells))
+
+
+def version(name):
+    if name == "ours":
+        return ""
+    return load_tllib().version if name == "tllib" else importlib.metadata.version(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("label", CELLS)
+def test_a_cell(label, name):
+    assert CELLS[label](Published(name), name) == row(label)[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lambda_changes_by_the_statement_of_its_cell(name):
+    assert changed(Published(name), name) == "`-0.3 g`"
+
+
+def test_every_row_has_its_computation():
+    assert {line[0] for line in FACTS[2:]} == {*CELLS, "λ changes by"}
+
+
+@pytest.mark.parametrize("theirs, ours", [line for line in MIGRATION[2:]])
+def test_a_row_of_the_migration(theirs, ours):
+    def gradient(cell):
+        dotted, rest = re.fullmatch(r"`([\w.]+)(\(.*)`", cell).groups()
+        module, _, name = dotted.removesuffix(".apply").rpartition(".")
+        names = {"it": getattr(load(module), name), "x": X, "tensor": tensor}
+        value = eval(f"it{'.apply' * dotted.endswith('.apply')}{rest}", names)
+        return factor(value if isinstance(value, torch.Tensor) else value(X))
+
+    assert gradient(theirs) == gradient(ours) == "`-0.7 g`"
+
+
+def test_every_package_of_the_facts_is_in_the_migration():
+    modules = " ".join(line[0] for line in MIGRATION[2:])
+    for name in NAMES[:-1]:
+        assert name.replace("torch-", "").replace("-", "_") in modules.replace("torch_", "")
+
+
+def test_what_the_page_says_of_pytorch_adapt():
+    load("pytorch_adapt.layers")
+    hook = importlib.import_module("pytorch_adapt.hooks").GradientReversalHook(apply_to=["x"])
+    assert not hook.fn.weight.is_floating_point()
+    hook.fn.update_weight(0.3)
+    assert hook.fn.weight.item() == 0
+
+
+def test_what_the_page_says_of_tllib(monkeypatch):
+    layer = load_tllib().WarmStartGradientReverseLayer(alpha=10.0, max_iters=4)
+    if not hasattr(np, "float"):
+        with pytest.raises(AttributeError, match="float"):
+            layer(X)
+        monkeypatch.setattr(np, "float", float, raising=False)
+    from revgrad.schedules import Dann
+
+    for step in range(6):
+        expected = Dann(gamma=10 * 6 / 4)(step / 6)
+        (seen,) = torch.autograd.grad(layer(X), X, G)
+        torch.testing.assert_close(seen, -expected * G)
+        layer.step()
+    assert not layer.state_dict()
+
+
+def test_what_the_page_says_of_skada():
+    y = load("skada.deep.modules").GradientReversalLayer.apply(X, 0.7, None)
+    with pytest.raises(RuntimeError, match="expected 3, got 2"):
+        y.sum().backward()
+
+
+def test_a_missing_package_is_skipped_by_its_name():
+    with pytest.raises(pytest.skip.Exception, match="no_such_package is not installed"):
+        load("no_such_package")

@@ -1,0 +1,117 @@
+"""The recipes of the how-to for the loops that people use, each resumed from a checkpoint."""
+
+import pathlib
+import re
+
+import pytest
+import torch
+
+import revgrad
+from revgrad_torch import GradientReversal
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "how-to" / "torch-loops.md"
+X = torch.arange(8.0).reshape(8, 1) / 8
+
+
+def recipe(name):
+    """Return the names that a block of the page defines."""
+    text = PAGE.read_text(encoding="utf-8").split(f"\n## {name}\n")[1]
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1), names)
+    return names
+
+
+def expected(total, first=0):
+    schedule = revgrad.schedules.Dann()
+    return [schedule(step / total) for step in range(first, total)]
+
+
+def test_lightning(tmp_path):
+    lightning = pytest.importorskip("lightning")
+    callback = recipe("Lightning")["DriveLambda"]
+    seen = []
+
+    class Model(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.lam = revgrad.LambdaVariable()
+            self.layers = torch.nn.Sequential(
+                torch.nn.Linear(1, 3), GradientReversal(self.lam), torch.nn.Linear(3, 1)
+            )
+
+        def training_step(self, batch):
+            seen.append(self.layers[1].lam.item())
+            return self.layers(batch).square().mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def trainer(epochs):
+        return lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            callbacks=[callback(revgrad.schedules.Dann(), total_steps=8)],
+            default_root_dir=tmp_path,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+    batches = torch.utils.data.DataLoader(X, batch_size=4)
+    first = trainer(2)
+    first.fit(Model(), batches)
+    first.save_checkpoint(tmp_path / "checkpoint")
+    assert seen == pytest.approx(expected(8)[:4])
+    seen.clear()
+    trainer(4).fit(Model(), batches, ckpt_path=tmp_path / "checkpoint")
+    assert seen == pytest.approx(expected(8, 4))
+
+
+def test_accelerate(tmp_path):
+    pytest.importorskip("accelerate")
+    train = recipe("Accelerate")["train"]
+    torch.manual_seed(0)
+
+    def model_and_lam():
+        lam = revgrad.LambdaVariable()
+        return lam, torch.nn.Sequential(
+            torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
+        )
+
+    seen = []
+
+    def loss(model, batch):
+        seen.append(next(each.lam.item() for each in model.modules() if hasattr(each, "lam")))
+        return model(batch).square().mean()
+
+    batches = torch.utils.data.DataLoader(X, batch_size=4)
+    lam, model = model_and_lam()
+    train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
+    assert seen == pytest.approx(expected(8)[:4])
+    seen.clear()
+    lam, model = model_and_lam()
+    train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
+    assert seen == pytest.approx(expected(8, 4))
+
+
+def test_a_plain_loop(tmp_path):
+    train = recipe("A plain loop")["train"]
+    batches = list(X.split(4))
+    seen = []
+
+    def loss(model, batch):
+        seen.append(model[1].lam.item())
+        return model(batch).square().mean()
+
+    def parts():
+        lam = revgrad.LambdaVariable()
+        return lam, torch.nn.Sequential(
+            torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
+        )
+
+    for first in (0, 4):
+        seen.clear()
+        lam, model = parts()
+        train(model, lam, batches, loss, total_steps=8, epochs=2, file=str(tmp_path / "state"))
+        assert seen == pytest.approx(expected(8)[first : first + 4])

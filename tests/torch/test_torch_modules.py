@@ -1,0 +1,267 @@
+"""`GradientReversal`: λ is a buffer that is saved, moves with the module, and is not cast down."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+import torch._dynamo.testing
+import torch.utils.checkpoint
+
+import revgrad
+from revgrad_torch import GradientReversal
+
+X = torch.tensor([1.0, 2.0])
+
+
+def slope(module):
+    x = X.clone().requires_grad_()
+    return torch.autograd.grad(module(x).sum(), x)[0].tolist()
+
+
+def saved_and_loaded(what, weights_only):
+    file = io.BytesIO()
+    torch.save(what, file)
+    file.seek(0)
+    return torch.load(file, weights_only=weights_only)
+
+
+def test_lam_is_set_and_shown():
+    module = GradientReversal(0.5)
+    assert slope(module) == [-0.5, -0.5]
+    for value in (2, torch.tensor(2.0), 2.0):
+        module.lam = 1.0
+        module.lam = value
+        assert slope(module) == [-2.0, -2.0]
+    assert repr(module) == "GradientReversal(lam=2)"
+    assert module.lam.dtype == torch.float32 and module.lam.shape == ()
+    assert not list(module.parameters())
+
+
+@pytest.mark.parametrize("bad", [-1, float("nan"), "1", True, None, torch.ones(2), 1e300])
+def test_a_bad_lam_is_refused_and_the_old_one_stays(bad):
+    with pytest.raises(revgrad.InvalidLambdaError):
+        GradientReversal(bad)
+    module = GradientReversal(0.5)
+    with pytest.raises(revgrad.InvalidLambdaError):
+        module.lam = bad
+    assert slope(module) == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize("lam", [torch.nn.Parameter(torch.tensor(1.0)), torch.ones(2)[0]])
+def test_a_lam_that_asks_for_a_gradient_is_refused(lam):
+    lam.requires_grad_()
+    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+        GradientReversal(lam)
+    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+        GradientReversal().lam = lam
+
+
+def test_what_saves_and_copies_keeps_lam():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.3))
+    expected = slope(module[1])
+    loaded = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(7.0))
+    loaded.load_state_dict(saved_and_loaded(module.state_dict(), weights_only=True))
+    for each in (
+        loaded,
+        copy.deepcopy(module),
+        copy.copy(module),
+        pickle.loads(pickle.dumps(module)),
+        saved_and_loaded(module, weights_only=False),
+    ):
+        assert slope(each[1]) == expected
+
+
+@pytest.mark.parametrize(
+    "cast",
+    [
+        torch.nn.Module.half,
+        torch.nn.Module.bfloat16,
+        torch.nn.Module.double,
+        lambda module: module.to(torch.float16),
+    ],
+)
+def test_lam_stays_float32(cast):
+    module = cast(GradientReversal(0.1))
+    assert module.lam.dtype == torch.float32
+    assert module.lam == torch.tensor(0.1)
+
+
+def test_lam_follows_the_device():
+    module = GradientReversal().to("meta")
+    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=...)"
+    assert module.half().to_empty(device="cpu").lam.dtype == torch.float32
+
+
+# --- a variable that drives it --------------------------------------------------------------------
+
+
+def test_a_scheduler_drives_the_buffers():
+    lam = revgrad.LambdaVariable()
+    first, second = GradientReversal(lam), GradientReversal(lam)
+    ramp = revgrad.LambdaScheduler(lam, revgrad.schedules.Linear(0, 2), total_steps=4)
+    for step in range(1, 5):
+        ramp.step()
+        assert slope(first) == slope(second) == [-0.5 * step, -0.5 * step]
+        assert first.state_dict()["lam"] == 0.5 * step
+
+
+def test_a_copy_is_driven_by_the_copy_of_its_variable():
+    lam = revgrad.LambdaVariable(1.0)
+    module = GradientReversal(lam)
+    other, other_lam = copy.deepcopy((module, lam))
+    other_lam.value = 3.0
+    assert slope(other) == [-3.0, -3.0] and slope(module) == [-1.0, -1.0]
+    alone = pickle.loads(pickle.dumps(module))
+    lam.value = 2.0
+    assert slope(module) == [-2.0, -2.0] and slope(alone) == [-1.0, -1.0]
+
+
+def test_the_variable_keeps_no_module_alive():
+    import gc
+    import weakref
+
+    lam = revgrad.LambdaVariable(1.0)
+    module = weakref.ref(GradientReversal(lam))
+    gc.collect()
+    assert module() is None
+    lam.value = 2.0
+
+
+def test_training_is_resumed_where_it_stopped():
+    def training():
+        torch.manual_seed(0)
+        lam = revgrad.LambdaVariable()
+        model = torch.nn.Sequential(
+            torch.nn.Linear(2, 2), GradientReversal(lam), torch.nn.Linear(2, 1)
+        )
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        ramp = revgrad.LambdaScheduler(lam, revgrad.schedules.Dann(), total_steps=10)
+        return model, optimizer, ramp
+
+    def run(training, steps):
+        model, optimizer, ramp = training
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model(X).sum().sin().backward()
+            optimizer.step()
+            ramp.step()
+        return model.state_dict()
+
+    whole = run(training(), 10)
+    first, second = training(), training()
+    run(first, 4)
+    states = saved_and_loaded([each.state_dict() for each in first], weights_only=True)
+    for each, state in zip(second, states):
+        each.load_state_dict(state)
+    resumed = run(second, 6)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+# --- programs that hold it ------------------------------------------------------------------------
+
+
+def exported(strict):
+    def make(module):
+        return torch.export.export(module, (X,), strict=strict)
+
+    return make
+
+
+def through_file(save, load):
+    def make(what):
+        file = io.BytesIO()
+        save(what, file)
+        file.seek(0)
+        return load(file)
+
+    return make
+
+
+save_jit = through_file(torch.jit.save, torch.jit.load)
+save_export = through_file(torch.export.save, torch.export.load)
+WAYS = {
+    "script": torch.jit.script,
+    "script, save and load": lambda module: save_jit(torch.jit.script(module)),
+    "trace": lambda module: torch.jit.trace(module, X),
+    "trace, save and load": lambda module: save_jit(torch.jit.trace(module, X)),
+    "fx": torch.fx.symbolic_trace,
+    "fx, pickled": lambda module: pickle.loads(pickle.dumps(torch.fx.symbolic_trace(module))),
+    "export": lambda module: exported(False)(module).module(),
+    "strict export": lambda module: exported(True)(module).module(),
+    "export, save and load": lambda module: save_export(exported(False)(module)).module(),
+    "strict export, decomposed, save and load": lambda module: save_export(
+        exported(True)(module).run_decompositions()
+    ).module(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_program_keeps_the_reversal_and_its_buffer(way):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5))
+    program = WAYS[way](model)
+    for lam in (0.5, 2.0):
+        state = dict(program.state_dict())
+        state["1.lam"] = torch.tensor(lam)
+        program.load_state_dict(state)
+        model[1].lam = lam
+        assert slope(program) == slope(model)
+    special = torch.tensor([-0.0, float("inf")])
+    module = WAYS[way](GradientReversal())
+    assert str(module(special)) == str(special)
+
+
+def test_an_exported_program_is_trained():
+    model = torch.nn.Sequential(
+        torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1)
+    )
+    program = save_export(exported(False)(model)).module()
+    for each in (model, program):
+        each(X).sum().backward()
+    for ours, theirs in zip(model.parameters(), program.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_a_compiled_module_is_compiled_once():
+    lam = revgrad.LambdaVariable()
+    for module, change in (
+        (GradientReversal(), lambda module, value: setattr(module, "lam", value)),
+        (GradientReversal(lam), lambda module, value: setattr(lam, "value", value)),
+    ):
+        torch._dynamo.reset()
+        counter = torch._dynamo.testing.CompileCounter()
+        compiled = torch.compile(module, fullgraph=True, backend=counter)
+        for value in range(20):
+            change(module, value)
+            assert slope(compiled) == [-value, -value]
+        assert counter.frame_count == 1
+
+
+def test_functional_call():
+    module, lams = GradientReversal(), torch.tensor([1.0, 2.0])
+
+    def cost(x, lam):
+        return torch.func.functional_call(module, {"lam": lam}, (x,)).sum()
+
+    slopes = torch.func.vmap(torch.func.grad(cost), (None, 0))(X, lams)
+    assert slopes.tolist() == [[-1.0, -1.0], [-2.0, -2.0]]
+
+
+def test_backward_hooks_of_the_module():
+    seen = []
+    module = GradientReversal(0.5)
+    module.register_full_backward_hook(lambda module, *both: seen.extend(both))
+    slope(module)
+    assert [each.tolist() for (each,) in seen] == [[-0.5, -0.5], [1.0, 1.0]]
+
+
+def test_gradient_checkpointing_of_the_module_with_a_lam_that_has_changed():
+    module = GradientReversal(0.5)
+    x = X.clone().requires_grad_()
+    y = torch.utils.checkpoint.checkpoint(
+        lambda x: module(x).sin(), x, use_reentrant=False
+    )
+    module.lam = 9.0
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, -0.5 * X.cos())

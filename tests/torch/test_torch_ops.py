@@ -1,0 +1,503 @@
+"""`reverse_gradient` in each mode of PyTorch."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch._dynamo.testing
+import torch.autograd.forward_ad as forward_ad
+import torch.utils.checkpoint
+
+import revgrad
+from revgrad_torch import reverse_gradient
+
+X = torch.tensor([1.0, 2.0])
+
+
+def gradient(fn, x, g=None):
+    x = x.clone().requires_grad_()
+    y = fn(x)
+    return torch.autograd.grad(y, x, torch.ones_like(y) if g is None else g)[0]
+
+
+def same(value, expected):
+    torch.testing.assert_close(value, torch.as_tensor(expected), rtol=0, atol=0, equal_nan=True)
+
+
+# --- eager ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_copied_and_nothing_but_lam_is_saved():
+    saved = []
+    x = torch.ones(1000, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t), lambda t: t):
+        y = reverse_gradient(x, torch.tensor(0.5))
+    assert y.data_ptr() == x.data_ptr() and not y._is_view()
+    assert sum(each.numel() for each in saved) <= 1
+
+
+def test_gradcheck_in_every_mode():
+    x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+
+    def fn(x):  # two reversals, so that finite differences see the identity
+        return reverse_gradient(reverse_gradient(x, 0.5), 2.0) ** 3
+
+    batched = {"check_batched_grad": True}
+    assert torch.autograd.gradcheck(
+        fn, x, check_forward_ad=True, check_batched_forward_grad=True, **batched
+    )
+    assert torch.autograd.gradgradcheck(fn, x, check_fwd_over_rev=True, **batched)
+
+
+@pytest.mark.parametrize("lam", [0.5, torch.tensor(0.5), torch.tensor([0.5, 0.5])])
+def test_the_result_may_be_written_to(lam):
+    x = X.clone().requires_grad_()
+    y = reverse_gradient(x * 1, lam)
+    y.mul_(3).relu_()
+    y.sum().backward()
+    same(x.grad, [-1.5, -1.5])
+
+
+def test_x_may_be_written_to_after_it_was_used():
+    x = X.clone().requires_grad_()
+    h = x * 1
+    cost = reverse_gradient(h, 0.5).sum()
+    h.mul_(3)
+    cost.backward()
+    same(x.grad, [-0.5, -0.5])
+
+
+def test_what_was_saved_and_then_written_to_is_an_error_as_everywhere_in_pytorch():
+    h = X.clone().requires_grad_() * 1
+    cost = (reverse_gradient(h, 0.5) ** 2).sum()
+    h.mul_(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        cost.backward()
+
+
+def test_hooks_see_both_sides():
+    seen = {}
+    x = X.clone().requires_grad_()
+    x.register_hook(lambda g: seen.update(x=g))
+    y = reverse_gradient(x, 0.5)
+    y.register_hook(lambda g: seen.update(y=g))
+    y.retain_grad()
+    y.sum().backward()
+    same(seen["x"], [-0.5, -0.5])
+    same(seen["y"], [1.0, 1.0])
+    same(y.grad, [1.0, 1.0])
+
+
+def test_where_no_gradient_is_wanted():
+    x = X.clone().requires_grad_()
+    with torch.no_grad():
+        assert not reverse_gradient(x, 0.5).requires_grad
+    with torch.inference_mode():
+        assert not reverse_gradient(x, 0.5).requires_grad
+    assert not reverse_gradient(X, 0.5).requires_grad
+    same(reverse_gradient(x.detach(), 0.5), X)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.complex64])
+@pytest.mark.parametrize("lam", [0.3, torch.tensor(0.3, dtype=torch.float64)])
+def test_dtypes(dtype, lam):
+    real = torch.ones(2, dtype=dtype).real.dtype
+    found = gradient(lambda x: reverse_gradient(x, lam), X.to(dtype))
+    assert found.dtype == dtype
+    same(found.real, -torch.tensor([0.3, 0.3]).to(real))
+
+
+def test_a_complex_cotangent_that_is_not_finite():
+    inf, nan = float("inf"), float("nan")
+    g = torch.tensor([complex(inf, 1), complex(1, nan)])
+    found = gradient(lambda x: reverse_gradient(x, 0.5), X.to(torch.complex64), g)
+    same(found, torch.tensor([complex(-inf, -0.5), complex(-0.5, nan)]))
+
+
+@pytest.mark.parametrize("lam", [0.3, torch.tensor(0.3)])
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_sparse_tensors(layout, lam):
+    x = torch.eye(3).to_sparse(layout=layout).requires_grad_()
+    reverse_gradient(x, lam).to_dense().sum().backward()
+    assert x.grad.layout == layout
+    same(x.grad.to_dense(), -torch.tensor(0.3) * torch.eye(3))
+
+
+@pytest.mark.parametrize("lam", [0.3, torch.tensor(0.3)])
+def test_nested_tensors(lam):
+    rows = [torch.ones(2, 3), torch.ones(4, 3)]
+    x = torch.nested.nested_tensor(rows, layout=torch.jagged, requires_grad=True)
+    reverse_gradient(x, lam).values().sum().backward()
+    same(x.grad.values(), torch.full((6, 3), -0.3))
+
+
+def test_classes_of_tensors():
+    class Own(torch.Tensor):
+        pass
+
+    assert type(revgrad.reverse(X.as_subclass(Own), 0.5)) is Own
+    assert type(revgrad.reverse(torch.nn.Parameter(X), 0.5)) is torch.Tensor
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_gradient_checkpointing(use_reentrant):
+    def fn(x):
+        return reverse_gradient(x.sin(), 0.5).cos()
+
+    x = X.clone().requires_grad_()
+    torch.utils.checkpoint.checkpoint(fn, x, use_reentrant=use_reentrant).sum().backward()
+    same(x.grad, gradient(fn, X))
+
+
+@pytest.mark.parametrize("lam", [revgrad.LambdaVariable(0.5), torch.tensor(0.5)])
+def test_lam_of_the_forward_pass_counts_in_a_checkpoint_too(lam):
+    def fn(x):
+        return torch.utils.checkpoint.checkpoint(
+            lambda x: reverse_gradient(x, lam).sin(), x, use_reentrant=False
+        )
+
+    def changed_before_backward(x):
+        y = fn(x)
+        if isinstance(lam, torch.Tensor):
+            lam.fill_(9.0)
+        else:
+            lam.value = 9.0
+        return y
+
+    same(gradient(changed_before_backward, X), -0.5 * X.cos())
+
+
+def test_autocast():
+    layer = torch.nn.Linear(2, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = gradient(lambda x: reverse_gradient(layer(x), 2.0), X)
+        plain = gradient(layer, X)
+    same(found, -2 * plain)
+
+
+# --- torch.func and dual numbers ------------------------------------------------------------------
+
+
+def cube(x):
+    return (reverse_gradient(x, 0.5) ** 3).sum()
+
+
+def twice_forward(f):
+    return torch.func.jacfwd(torch.func.jacfwd(f))
+
+
+@pytest.mark.parametrize(
+    "transform, expected",
+    [
+        (torch.func.grad, -1.5 * X**2),
+        (lambda f: lambda x: torch.func.vjp(f, x)[1](torch.tensor(1.0))[0], -1.5 * X**2),
+        (torch.func.jacrev, -1.5 * X**2),
+        (torch.func.jacfwd, -1.5 * X**2),
+        (torch.func.hessian, torch.diag(1.5 * X)),
+        (lambda f: torch.func.jacrev(torch.func.jacrev(f)), torch.diag(1.5 * X)),
+        (twice_forward, torch.diag(1.5 * X)),
+        (lambda f: torch.func.jacrev(torch.func.jacfwd(f)), torch.diag(1.5 * X)),
+        (lambda f: lambda x: torch.func.jvp(f, (x,), (x,))[1], (-1.5 * X**3).sum()),
+    ],
+)
+def test_transforms(transform, expected):
+    same(transform(cube)(X), expected)
+    same(torch.func.vmap(transform(cube))(torch.stack([X, X]))[1], expected)
+    if transform is twice_forward:
+        return  # PyTorch 2.13 compiles no product there, with or without a reversal
+    compiled = torch.compile(transform(cube), fullgraph=True, backend="aot_eager")
+    same(compiled(X), expected)
+
+
+def test_one_lam_for_each_element_of_a_batch():
+    lams = torch.tensor([1.0, 2.0])
+    slope = torch.func.grad(lambda x, lam: reverse_gradient(x, lam).sum())
+    same(torch.func.vmap(slope, (None, 0))(X, lams), -torch.stack([lams, lams], 1))
+
+
+def test_third_order():
+    def third(x):
+        return torch.func.grad(torch.func.grad(torch.func.grad(lambda x: cube(x))))(x)
+
+    same(third(torch.tensor(2.0)), torch.tensor(6 * -(0.5**3)))
+
+
+def test_forward_over_reverse_with_dual_numbers():
+    x = X.clone().requires_grad_()
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones(2))
+        (g,) = torch.autograd.grad(cube(dual), dual, create_graph=True)
+        same(forward_ad.unpack_dual(g).tangent, 1.5 * X)
+
+
+def test_the_tangent_of_lam_goes_nowhere():
+    with forward_ad.dual_level():
+        lam = forward_ad.make_dual(torch.tensor(0.5), torch.tensor(100.0))
+        y = reverse_gradient(forward_ad.make_dual(X, torch.ones(2)), lam)
+        same(forward_ad.unpack_dual(y).tangent, [-0.5, -0.5])
+    same(torch.func.jacfwd(lambda lam: reverse_gradient(X, lam).sum())(torch.tensor(0.5)), 0.0)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "x, lam, kind, words",
+    [
+        (X, torch.tensor(0.5, requires_grad=True), revgrad.InvalidLambdaError, "requires_grad"),
+        (X, torch.tensor(0.5j), revgrad.InvalidLambdaError, "must be real; got a tensor of dtype"),
+        (X, torch.tensor(True), revgrad.InvalidLambdaError, "must be real; got a tensor of dtype"),
+        (X, torch.ones(3), revgrad.InvalidLambdaError, "does not broadcast to x of shape"),
+        (X, torch.ones(1, 2), revgrad.InvalidLambdaError, "without enlarging it"),
+        (X, object(), revgrad.InvalidLambdaError, "a torch.Tensor; got an object"),
+        (X, -1, revgrad.InvalidLambdaError, "The backward factor is -λ already"),
+        (X.half(), 1e5, revgrad.InvalidLambdaError, "too large for x of dtype torch.float16"),
+        (X, X.double().numpy() * 1e300, revgrad.InvalidLambdaError, "too large for x of dtype"),
+        (X.long(), 1.0, revgrad.UnsupportedTypeError, "dtype torch.int64.*Cast it"),
+        ([1.0], 1.0, revgrad.UnsupportedTypeError, "a list, which is no tensor.*torch.as_tensor"),
+    ],
+)
+def test_what_is_refused(x, lam, kind, words):
+    with pytest.raises(kind, match=words):
+        reverse_gradient(x, lam)
+
+
+def test_learning_lam_under_torch_func_is_refused():
+    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+        torch.func.grad(lambda lam: reverse_gradient(X, lam).sum())(torch.tensor(0.5))
+
+
+# --- torch.compile --------------------------------------------------------------------------------
+
+
+# Before, torch.compile lets no object into what it runs while it traces.
+variables_compile = pytest.mark.skipif(
+    torch.torch_version.TorchVersion(torch.__version__) < (2, 13), reason="PyTorch before 2.13"
+)
+
+
+def graphs(fn, arguments, **options):
+    """Return how many graphs the calls made, and the gradients."""
+    counter = torch._dynamo.testing.CompileCounter()
+    torch._dynamo.reset()
+    compiled = torch.compile(fn, backend=counter, fullgraph=True, **options)
+    return counter, [gradient(lambda x: compiled(x, *each), X) for each in arguments]
+
+
+@pytest.mark.parametrize("dynamic", [None, True, False])
+def test_one_graph_over_20_tensors(dynamic):
+    lams = torch.linspace(0, 2, 20)
+    counter, found = graphs(
+        lambda x, lam: revgrad.reverse(x * 3, lam).sin(), [(lam,) for lam in lams], dynamic=dynamic
+    )
+    assert counter.frame_count == 1
+    for lam, each in zip(lams, found):
+        same(each, -lam * (X * 3).cos() * 3)
+
+
+@variables_compile
+def test_one_graph_over_20_values_of_a_variable():
+    lam = revgrad.LambdaVariable()
+
+    def arguments():
+        for value in range(20):
+            lam.value = value
+            yield (lam,)
+
+    counter, found = graphs(lambda x, lam: revgrad.reverse(x, lam), arguments())
+    assert counter.frame_count == 1
+    assert [each[0].item() for each in found] == [-value for value in range(20)]
+
+
+@variables_compile
+def test_each_variable_has_its_own_value_in_a_compiled_program():
+    variables = [(revgrad.LambdaVariable(value),) for value in (1.0, 2.0, 3.0)]
+    _, found = graphs(lambda x, lam: revgrad.reverse(x, lam), variables + variables[:1])
+    assert [each[0].item() for each in found] == [-1, -2, -3, -1]
+
+
+@pytest.mark.parametrize("lams", [(0.1, 0.2, 0.3, 0.4), (0, 1, 2, 3)])
+def test_numbers_make_two_graphs_and_no_more(lams):
+    counter, found = graphs(lambda x, lam: revgrad.reverse(x, lam), [(lam,) for lam in lams])
+    assert counter.frame_count <= 2
+    for lam, each in zip(lams, found):
+        same(each, -torch.tensor([lam, lam], dtype=torch.float32))
+
+
+@variables_compile
+def test_a_variable_that_is_set_before_the_backward_pass_of_a_compiled_program():
+    lam = revgrad.LambdaVariable(0.5)
+    compiled = torch.compile(lambda x: revgrad.reverse(x, lam).sin(), fullgraph=True)
+
+    def fn(x):
+        y = compiled(x)
+        lam.value = 9.0
+        return y
+
+    torch.testing.assert_close(gradient(fn, X), -0.5 * X.cos())
+
+
+def test_outputs_that_share_memory_in_a_compiled_program():
+    def fn(x, lam):
+        h = x * 1
+        y = revgrad.reverse(h, lam)
+        return y + 10 * revgrad.reverse(h, 2 * lam) + 100 * h + 1000 * h.view(2)
+
+    compiled = torch.compile(fn, fullgraph=True, backend="aot_eager")
+    lam = torch.tensor(0.5)
+    same(gradient(lambda x: compiled(x, lam), X), gradient(lambda x: fn(x, lam), X))
+
+    several = torch.compile(
+        lambda h: (revgrad.reverse(h, lam), revgrad.reverse(h, 4.0), h, h[:1]),
+        fullgraph=True,
+        backend="aot_eager",
+    )
+
+    def weighted(x):
+        one, two, three, four = several(x * 1)
+        return one + 10 * two + 100 * three + 1000 * four
+
+    same(gradient(weighted, X), torch.tensor([2059.5, 59.5]))
+
+
+def test_writing_to_the_result_in_a_compiled_program():
+    def fn(x):
+        return revgrad.reverse(x * 1, 0.5).mul_(3)
+
+    compiled = torch.compile(fn, fullgraph=True, backend="aot_eager")
+    same(gradient(compiled, X), [-1.5, -1.5])
+
+
+def test_no_kernel_more_in_the_forward_pass():
+    from torch._inductor import metrics
+
+    def kernels(reverse):
+        torch._dynamo.reset()
+        metrics.reset()
+        layer = torch.nn.Linear(2, 2)
+        compiled = torch.compile(lambda x, lam: reverse(layer(x), lam) @ layer.weight)
+        with torch.no_grad():
+            compiled(torch.ones(3, 2), torch.tensor(0.5))
+        return metrics.generated_kernel_count
+
+    assert kernels(revgrad.reverse) == kernels(lambda x, lam: x)
+
+
+COLD = """
+import torch
+import revgrad
+from torch._dynamo.testing import CompileCounter
+
+
+counter = CompileCounter()
+BROKEN = "graph break" in {mode!r}
+
+def fn(x, lam):
+    y = revgrad.reverse(x * 1, lam).sum()
+    if BROKEN:
+        torch._dynamo.graph_break()
+    return y.sin().cos()
+
+compiled = torch.compile(fn, fullgraph=not BROKEN, backend=counter)
+lam = revgrad.LambdaVariable() if "variable" in {mode!r} else torch.tensor(0.0)
+for value in range(20):
+    if "variable" in {mode!r}:
+        lam.value = value
+    else:
+        lam = torch.tensor(float(value))
+    x = torch.zeros(2, requires_grad=True)
+    compiled(x, lam).backward()
+    revgrad.reverse(torch.ones(2).as_subclass(type(f"Own{{value}}", (torch.Tensor,), {{}})), 1.0)
+print(counter.frame_count)
+"""
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["tensor", pytest.param("variable", marks=variables_compile), "tensor, graph break"],
+)
+def test_compiling_before_anything_was_reversed(mode):
+    code = COLD.format(mode=mode)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert int(result.stdout) == (2 if "break" in mode else 1)
+
+
+def test_what_is_refused_is_named_in_a_compiled_program():
+    compiled = torch.compile(lambda x: revgrad.reverse(x, -1.0), fullgraph=True)
+    with pytest.raises(Exception, match="The backward factor is -λ already"):
+        compiled(X)
+
+
+# --- programs that are exported or traced ---------------------------------------------------------
+
+
+class Reversed(torch.nn.Module):
+    def forward(self, x, lam):
+        return revgrad.reverse(x * 3, lam)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_program_takes_lam_as_an_argument(strict):
+    arguments = (X, torch.tensor(0.5))
+    program = torch.export.export(Reversed(), arguments, strict=strict)
+    for each in (program, program.run_decompositions()):
+        module = each.module()
+        same(gradient(lambda x: module(x, torch.tensor(2.0)), X), [-6.0, -6.0])
+        special = torch.tensor([-0.0, float("inf")])
+        assert str(module(special, arguments[1])) == str(special)
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        lambda fn: torch.export.export(Module(fn), (X,), strict=False),
+        lambda fn: torch.export.export(Module(fn), (X,), strict=True),
+        lambda fn: torch.jit.trace(fn, X),
+        lambda fn: torch.fx.symbolic_trace(fn),
+    ],
+)
+def test_a_variable_would_be_frozen_in_an_exported_program(trace):
+    lam = revgrad.LambdaVariable(0.5)
+    with pytest.raises(Exception, match="exported or traced, which would freeze its value"):
+        trace(lambda x: revgrad.reverse(x, lam))
+
+
+class Module(torch.nn.Module):
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x):
+        return self.fn(x)
+
+
+def test_complex_programs_are_exported_too():
+    x = X.to(torch.complex64)
+    program = torch.export.export(Module(lambda x: revgrad.reverse(x, 0.5)), (x,))
+    same(gradient(program.run_decompositions().module(), x).real, [-0.5, -0.5])
+    conjugated = torch.export.export(Module(lambda x: revgrad.reverse(x.conj(), 0.5)), (x,))
+    same(conjugated.module()(x * 1j), (x * 1j).conj())
+
+
+def test_fx_keeps_one_node():
+    graph = torch.fx.symbolic_trace(lambda x: revgrad.reverse(x * 2, 0.5))
+    assert [node.name for node in graph.graph.nodes].count("reverse_gradient") == 1
+    same(gradient(graph, X), [-1.0, -1.0])
+
+
+def test_onnx_holds_no_trace_of_it():
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), Module(lambda x: revgrad.reverse(x, 0.5)))
+    program = torch.onnx.export(model, (X[None],), dynamo=True, verbose=False)
+    assert [node.op_type for node in program.model.graph] == ["Gemm"]
+
+
+# --- importing ------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_imports_no_torch():
+    code = "import revgrad_torch, revgrad_torch.plugin, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
