@@ -42,6 +42,9 @@ class GradientReversal(keras.layers.Layer):
     -----
     Inputs may be nested; each tensor is reversed, and keeps its dtype. Masks are passed on.
 
+    ``from revgrad_keras import GradientReversal`` comes before `keras.models.load_model` in a
+    program that loads a model with this layer: Keras loads the layers that it knows.
+
     Examples
     --------
     >>> import numpy as np

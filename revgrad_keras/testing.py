@@ -114,6 +114,10 @@ def _of_two(fn: Any, shape: Any, dtype: Any, lam_shape: Any, lam_dtype: Any) -> 
     return keras.Model([x, lam], fn(x, lam))
 
 
+def _nested(inputs: Any) -> Any:
+    return inputs[0] if len(inputs) == 1 else list(inputs)
+
+
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
@@ -122,7 +126,7 @@ if keras.backend.backend() == "tensorflow":
 
     def _compiled(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*tensors: Any) -> Any:
-            return function(lambda *inputs: model(list(inputs)), *tensors)
+            return function(lambda *inputs: model(_nested(inputs)), *tensors)
 
         return tf.function(run, autograph=False)
 
@@ -148,7 +152,10 @@ elif keras.backend.backend() == "jax":
     def _compiled(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         @jax.jit
         def run(state: Any, *tensors: Any) -> Any:
-            return function(lambda *inputs: model.stateless_call(*state, list(inputs))[0], *tensors)
+            def call(*inputs: Any) -> Any:
+                return model.stateless_call(*state, _nested(inputs))[0]
+
+            return function(call, *tensors)
 
         def with_state(*tensors: Any) -> Any:
             kinds = model.trainable_variables, model.non_trainable_variables
@@ -170,7 +177,7 @@ else:
     _array = keras.ops.convert_to_numpy
 
     def _compiled(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *tensors: function(lambda *inputs: model(list(inputs)), *tensors)
+        return lambda *tensors: function(lambda *inputs: model(_nested(inputs)), *tensors)
 
     def _pulled_back(call: Any, x: Any, *rest: Any) -> Any:
         *more, g = rest

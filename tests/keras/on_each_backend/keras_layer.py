@@ -18,9 +18,10 @@ X = np.random.RandomState(0).normal(size=(8, 3)).astype("float32")
 Y = np.random.RandomState(1).normal(size=(8, 1)).astype("float32")
 
 
-def gradient(model, x=X, g=None):
-    y = np.asarray(model(x) if g is None else g)
-    return KerasHarness()._run(model, _pulled_back)(x, np.ones(y.shape, y.dtype))[1]
+def gradient(model, x=X):
+    """Return the gradient of the sum of what a model makes of `x`."""
+    y = keras.ops.convert_to_numpy(model(x))
+    return KerasHarness()._run(model, _pulled_back)(x, np.ones_like(y))[1]
 
 
 def functional(reversal):
@@ -53,7 +54,7 @@ class Subclassed(keras.Model):
 def built(make, reversal, **compile_options):
     keras.utils.set_random_seed(0)
     model = make(reversal)
-    model.build((None, 3))
+    model(X)  # builds
     model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=JIT, **compile_options)
     return model
 
@@ -131,7 +132,8 @@ def test_one_variable_for_several_layers():
 
 def test_nested_inputs():
     layer = GradientReversal(0.5)
-    nested = {"a": keras.Input((3,)), "b": [keras.Input((2,)), keras.Input((1, 2), dtype="float16")]}
+    half = keras.Input((1, 2), dtype="float16")
+    nested = {"a": keras.Input((3,), name="a"), "b": [keras.Input((2,)), half]}
     outputs = layer(nested)
     assert outputs["a"].shape == (None, 3) and outputs["b"][1].dtype == "float16"
     x = {"a": X, "b": [X[:, :2], X[:, None, :2].astype("float16")]}
@@ -140,19 +142,16 @@ def test_nested_inputs():
 
 
 def test_masks_are_passed_on():
-    def pooled(layer):
+    def pooled(layer, mask_zero=True):
         tokens = keras.Input((4,), dtype="int32")
         keras.utils.set_random_seed(0)
-        x = layer(keras.layers.Embedding(9, 3, mask_zero=True)(tokens))
-        return keras.Model(tokens, keras.layers.GlobalAveragePooling1D()(x))
+        x = layer(keras.layers.Embedding(9, 3, mask_zero=mask_zero)(tokens))
+        model = keras.Model(tokens, keras.layers.GlobalAveragePooling1D()(x))
+        return model.predict(np.array([[1, 2, 0, 0], [3, 4, 5, 0]]), verbose=0)
 
-    tokens = np.array([[1, 2, 0, 0], [3, 4, 5, 0]])
-    found = [np.asarray(pooled(each).predict(tokens, verbose=0)) for each in (
-        GradientReversal(0.5), keras.layers.Identity(), keras.layers.Flatten(data_format=None)
-    )[:2]]
-    np.testing.assert_array_equal(*found)
-    unmasked = pooled(keras.layers.Lambda(lambda x: x, output_shape=(4, 3), mask=lambda *_: None))
-    assert np.abs(unmasked.predict(tokens, verbose=0) - found[0]).max() > 1e-4
+    masked = pooled(keras.layers.Identity())
+    np.testing.assert_array_equal(pooled(GradientReversal(0.5)), masked)
+    assert np.abs(pooled(GradientReversal(0.5), mask_zero=False) - masked).max() > 1e-4
 
 
 def test_mixed_precision_casts_neither_lambda_nor_x():
@@ -165,7 +164,7 @@ def test_mixed_precision_casts_neither_lambda_nor_x():
             x = keras.Input((3,), dtype=dtype)
             assert layer(x).dtype == dtype
             model = keras.Model(x, layer(x))
-            found = gradient(model, X.astype(dtype), X)
+            found = gradient(model, X.astype(dtype))
             assert found.dtype == dtype
             np.testing.assert_array_equal(found, np.full(X.shape, -np.asarray(0.3, dtype)))
         model = built(functional, GradientReversal(0.3))
@@ -188,7 +187,8 @@ def test_copies_keep_lambda_as_it_is_now():
 
 
 CONTINUE = """
-import sys, json, keras, numpy as np, revgrad_keras
+import sys, json, keras, numpy as np
+from revgrad_keras import GradientReversal
 model = keras.models.load_model(sys.argv[1])
 x, y = np.load(sys.argv[2]).values()
 print(json.dumps(model.fit(x, y, epochs=4, shuffle=False, verbose=0).history["loss"]))
@@ -213,7 +213,6 @@ def test_saved_and_trained_on_in_a_new_process(tmp_path):
     assert here[0] != here[-1]
     loaded = keras.models.load_model(path)
     assert abs(float(keras.ops.convert_to_numpy(loaded.layers[2].lam)) - 0.7) < 1e-6
-    np.testing.assert_array_equal(gradient(loaded, g=Y).shape, X.shape)
 
 
 def test_symbolic_tensors_through_the_one_call(tmp_path):
@@ -237,7 +236,7 @@ def test_a_number_and_an_array_through_the_one_call(tmp_path):
         model.save(str(tmp_path / "model.keras"))
         loaded = keras.models.load_model(str(tmp_path / "model.keras"))
         for each in (model, loaded):
-            np.testing.assert_array_equal(gradient(each, g=X), np.tile(expected, (8, 1)))
+            np.testing.assert_array_equal(gradient(each), np.tile(expected, (8, 1)))
 
 
 def test_a_variable_of_keras():
