@@ -26,7 +26,7 @@ class KerasHarness(Harness):
     dtypes = ("float32",)  # λ is a weight of that dtype
     half_dtypes = ("float16", "bfloat16")
     subnormals = False  # TensorFlow and XLA take them for zero on the CPU
-    examples = 10
+    examples = 5
 
     def __init__(self) -> None:
         self._traces = 0
