@@ -83,7 +83,11 @@ class ScheduleLambda(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Set λ, or look how many batches have gone before."""
         if self._per_batch:
-            self._before = int(self.model.optimizer.iterations)
+            optimizer = self.model.optimizer
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+            # Where gradients are accumulated, an iteration is several batches.
+            batches = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+            self._before = int(optimizer.iterations) * batches
         else:
             self._set(epoch)
 

@@ -110,6 +110,18 @@ def test_several_steps_in_one_execution():
     assert watches.logged == expected([0, 2, 4, 6, 8, 10])
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_accumulated_gradients_are_batches_too(wrapped):
+    """The optimizer counts one iteration for every two batches; λ moves at each batch."""
+    model, watches = make(), Watches()
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=2)
+    if wrapped:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, "mse")
+    fit(model, ScheduleLambda(RAMP, TOTAL), watches)
+    assert watches.logged == expected(range(12))
+
+
 def test_a_variable_is_set_too():
     lam = revgrad.LambdaVariable()
     fit(make(GradientReversal(lam)), ScheduleLambda(RAMP, TOTAL))

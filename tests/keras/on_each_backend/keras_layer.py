@@ -13,7 +13,7 @@ from revgrad_keras import GradientReversal
 from revgrad_keras.testing import KerasHarness, _pulled_back
 
 NATIVE = keras.backend.backend()
-JIT = NATIVE != "torch"  # torch.compile needs a C++ compiler, and has tests of its own
+JIT = NATIVE != "torch"  # torch.compile takes its time: it has one test here
 X = np.random.RandomState(0).normal(size=(8, 3)).astype("float32")
 Y = np.random.RandomState(1).normal(size=(8, 1)).astype("float32")
 
@@ -102,6 +102,33 @@ class Counts(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@pytest.mark.skipif(NATIVE != "torch", reason="the others compile in the tests of fit")
+def test_torch_compile_of_the_training_step():
+    import torch
+    from torch._dynamo.utils import counters
+
+    def trained(reversal):
+        torch._dynamo.reset()
+        counters.clear()
+        model, steps, graphs = built(sequential, reversal), [], []
+        model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=True)
+        for lam in lams:
+            if isinstance(reversal, GradientReversal):
+                reversal.set_lam(lam)
+            steps.append(step(model))
+            graphs.append(counters["stats"]["unique_graphs"])
+        return steps, graphs, dict(counters["graph_break"])
+
+    lams = (0.3, 0.6, 0.9, 1.2)
+    theirs, graphs, breaks = trained(keras.layers.Identity())
+    ours, *found = trained(GradientReversal())
+    for lam, plain, reversed_ in zip(lams, theirs, ours):
+        np.testing.assert_allclose(reversed_[0], -lam * plain[0], rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(reversed_[2], plain[2], rtol=1e-4, atol=1e-7)
+    # None that Keras would not have by itself, and none for another λ.
+    assert found == [graphs, breaks]
 
 
 @pytest.mark.parametrize("how", ["LambdaVariable", "set_lam"])
