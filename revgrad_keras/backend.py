@@ -9,7 +9,7 @@ import numpy as np
 
 import revgrad
 from revgrad import Backend
-from revgrad.backend import cast_lambda, check_lambda_shape, judge_lambda, unknown_lambda_error
+from revgrad.backend import cast_lambda, judge_lambda, unknown_lambda_error
 from revgrad_keras.layers import GradientReversal, as_tensor
 
 
@@ -42,7 +42,6 @@ class KerasBackend(Backend):
         if isinstance(lam, (float, revgrad.LambdaVariable)):
             return GradientReversal(lam)(x)
         if isinstance(lam, np.ndarray):
-            check_lambda_shape(lam.shape, x.shape)
             lam = cast_lambda(lam, "float32")
         elif not (isinstance(lam, (keras.KerasTensor, keras.Variable)) or keras.ops.is_tensor(lam)):
             raise unknown_lambda_error(lam, "a tensor or variable of Keras")
