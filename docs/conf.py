@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     # The vocabulary of numpydoc's type lines, and what other projects document.
     ("py:class", r"(theano|lasagne|numpy|np|pluggy)\..*|Apply|Variable|Op|Layer"),
     ("py:.*", r"(theano|lasagne|numpy|hypothesis|jax|equinox|flax|pytensor|autograd)\..*"),
-    ("py:.*", r"(torch|tensorflow|tf)(\..*)?"),
+    ("py:.*", r"(torch|tensorflow|tf|keras)(\..*)?"),
     ("py:class", r"revgrad\.testing\._cases\.Case"),
     # Arguments of the schedules: autolink finds the attributes of the same names.
     ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),

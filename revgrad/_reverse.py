@@ -155,3 +155,8 @@ def unregister(name: str) -> BackendSpec:
         If no backend has that name.
     """
     return registry.unregister(name)
+
+
+# tf.function calls a function that is marked so as it is; of any other it rewrites the Python code,
+# and that of all that it calls, discovery and imports included.
+reverse.autograph_info__ = {}  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ class TensorflowBackend(Backend):
 
     @property
     def xp(self) -> Any:
-        """`tensorflow`."""
+        """The package ``tensorflow`` itself."""
         return tf
 
     def constant(self, value: float, like: Any) -> Any:

@@ -132,14 +132,16 @@ def _reverse(x: Any, lam: Any) -> Any:
     return tf.stop_gradient(x), pullback
 
 
-@tf.function(autograph=False)
 def _reverse_in_graph(x: Any, lam: Any) -> Any:
     # A function of its own, because a ForwardAccumulator inside the function that is traced now
-    # would see no way through stop_gradient; here it takes the gradient of the call.
-    return _with_rule(_reverse(x, lam))
+    # would see no way through stop_gradient; here it takes the gradient of the call. And a new one
+    # each time, because TensorFlow does not lock the gradient of a function that threads share.
+    function = tf.function(_reverse_with_rule, autograph=False)
+    return function.get_concrete_function(x, lam)(x, lam)
 
 
-def _with_rule(y: Any) -> Any:
+def _reverse_with_rule(x: Any, lam: Any) -> Any:
+    y = _reverse(x, lam)
     y.op.pfor_converter = _vectorised
     return y
 
@@ -150,4 +152,4 @@ def _vectorised(pfor_input: Any) -> List[Any]:
     pfor_input.stack_inputs([1])  # every λ of the batch meets the same x
     pfor_input.expanddim_inputs_for_broadcast()
     _, xs, lams = pfor_input.inputs
-    return [xs._replace(t=_with_rule(_reverse(xs.t, lams.t))), x, lam]
+    return [xs._replace(t=_reverse_with_rule(xs.t, lams.t)), x, lam]

@@ -29,7 +29,7 @@ def run_moons(make: Callable[..., Any], style: str, dtype: str, args: argparse.N
             problem = problems.moons(seed, args.samples, args.noise, args.angle, dtype)
             result: Dict[str, Any] = {"seed": seed}
             for name, adversarial in NETWORKS:
-                fit(network, problem, settings, seed, adversarial, bar.update)
+                train(network, problem, settings, seed, adversarial, bar.update)
                 result[name] = accuracy(network, problem)
                 if not results:  # the figure shows the first seed, whatever its accuracy
                     snapshots.append(report.Snapshot.take(network, problem))
@@ -61,7 +61,7 @@ def run_amazon(make: Callable[..., Any], style: str, dtype: str, args: argparse.
             for seed in range(args.first_seed, args.first_seed + args.seeds):
                 result = {"source": source, "target": target, "seed": seed}
                 for name, adversarial in NETWORKS:
-                    fit(network, problem, settings, seed, adversarial, bar.update)
+                    train(network, problem, settings, seed, adversarial, bar.update)
                     result[name] = accuracy(network, problem)
                 results.append(result)
     print(report.amazon_table(style, settings, results))
@@ -70,6 +70,11 @@ def run_amazon(make: Callable[..., Any], style: str, dtype: str, args: argparse.
         print(f"\nPairs that need {', '.join(missing)} were left out: not in {args.folder}.")
     report.amazon_figure(args.figure, results)
     return results
+
+
+def train(network: Any, *how: Any) -> None:
+    """Train a network by its own ``fit``, where it has one, and by the loop of `training.fit`."""
+    network.fit(*how) if hasattr(network, "fit") else fit(network, *how)
 
 
 def sizes(args: argparse.Namespace) -> Dict[str, Any]:

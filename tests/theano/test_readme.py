@@ -21,5 +21,5 @@ def test_block(heading):
 
 def test_every_block_is_run_somewhere():
     # In the tests of these.
-    elsewhere = {"JAX", "PyTensor", "PyTorch", "TensorFlow", "HIPS autograd"}
+    elsewhere = {"JAX", "PyTensor", "PyTorch", "TensorFlow", "Keras", "HIPS autograd"}
     assert set(BLOCKS) == {"revgrad", "Theano", "Lasagne", "λ over time"} | elsewhere

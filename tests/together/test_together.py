@@ -51,6 +51,15 @@ with tf.GradientTape() as tape:
 assert tape.gradient(y, x) == -0.5
 """,
     ),
+    "keras": (
+        "keras",
+        """
+import keras
+inputs = keras.Input((1,))
+model = keras.Model(inputs, revgrad.reverse(inputs, lam))
+assert keras.ops.convert_to_numpy(model(keras.ops.ones((1, 1)))) == 1.0
+""",
+    ),
     "autograd": (
         "autograd",
         "import autograd; assert autograd.grad(lambda x: revgrad.reverse(x, lam))(1.0) == -0.5",

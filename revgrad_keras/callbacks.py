@@ -1,0 +1,113 @@
+"""`ScheduleLambda`: λ along a schedule, while `fit` runs."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import keras
+
+import revgrad
+from revgrad.schedules import progress
+from revgrad_keras.layers import GradientReversal
+
+__all__ = ["ScheduleLambda"]
+
+Logs = Optional[Dict[str, Any]]
+
+
+class ScheduleLambda(keras.callbacks.Callback):
+    """Sets λ of every `GradientReversal` in the model along a schedule, and logs it as ``lam``.
+
+    Parameters
+    ----------
+    schedule : callable
+        Maps progress in [0, 1] to λ; one of `revgrad.schedules`, say.
+    total_steps : int
+        The steps of the whole training run, at least 1: batches or epochs. There is no default, as
+        a ramp over some fixed number of steps is right for one training run only.
+    per : {"batch", "epoch"}, optional
+        When λ is set.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these; or, when training begins, if the model has no
+        `GradientReversal`, or has no optimizer to count the batches.
+
+    Notes
+    -----
+    The callback has no state that could be lost. The batches are those that the optimizer has
+    counted, as for a learning rate that falls: they are saved and loaded with the model, and
+    `keras.callbacks.BackupAndRestore` brings them back. The epoch is that of `fit`, which goes on
+    from ``initial_epoch``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from revgrad.schedules import Linear
+    >>> from revgrad_keras import GradientReversal, ScheduleLambda
+    >>> model = keras.Sequential([keras.Input((2,)), GradientReversal(), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> ramp = ScheduleLambda(Linear(0, 1), total_steps=4, per="epoch")
+    >>> data = np.ones((8, 2)), np.ones((8, 1))
+    >>> model.fit(*data, epochs=4, verbose=0, callbacks=[ramp]).history["lam"]
+    [0.0, 0.25, 0.5, 0.75]
+    """
+
+    def __init__(self, schedule: Any, total_steps: int, per: str = "batch") -> None:
+        super().__init__()
+        if per not in ("batch", "epoch"):
+            raise ValueError(f"per must be 'batch' or 'epoch'; got {per!r}")
+        revgrad.LambdaScheduler(None, schedule, total_steps)  # judges both
+        self.schedule = schedule
+        self.total_steps = total_steps
+        self._per_batch = per == "batch"
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        """Find the layers."""
+        model = self.model
+        layers = model._flatten_layers()
+        self._layers = [each for each in layers if isinstance(each, GradientReversal)]
+        if not self._layers:
+            raise ValueError(
+                f"ScheduleLambda found no GradientReversal in the model {model.name!r}: put one "
+                "between the features and the domain classifier."
+            )
+        if self._per_batch and model.optimizer is None:
+            raise ValueError(
+                "ScheduleLambda counts batches by the optimizer, and the model was compiled "
+                "without one. Compile it with an optimizer, or pass per='epoch'."
+            )
+        self._lam = None  # what they have is not known
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Set λ, or look how many batches have gone before."""
+        if self._per_batch:
+            optimizer = self.model.optimizer
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+            # Where gradients are accumulated, an iteration is several batches.
+            batches = getattr(optimizer, "gradient_accumulation_steps", None) or 1
+            self._before = int(optimizer.iterations) * batches
+        else:
+            self._set(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        """Set λ."""
+        if self._per_batch:
+            self._set(self._before + batch)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Log λ."""
+        if logs is not None:
+            logs["lam"] = self._lam
+
+    on_epoch_end = on_train_batch_end
+
+    def _set(self, step: int) -> None:
+        lam = self.schedule(progress(step, self.total_steps))
+        if lam == self._lam:
+            return
+        self.model  # on JAX: writes what was trained to the weights, which λ is one of
+        for layer in self._layers:
+            layer.set_lam(lam)
+        self._lam = lam

@@ -1,0 +1,21 @@
+"""Announces the backend for Keras; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Offer the backend ``"keras"``."""
+    return (
+        revgrad.BackendSpec(
+            name="keras",
+            claims=("keras:KerasTensor", "keras:Variable"),
+            factory="revgrad_keras.backend:KerasBackend",
+            requires="keras>=3.7",
+            harness="revgrad_keras.testing:KerasHarness",
+        ),
+    )

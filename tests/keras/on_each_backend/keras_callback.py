@@ -1,0 +1,155 @@
+"""`ScheduleLambda`: per batch and per epoch, logged, and resumed after a crash."""
+
+import keras
+import numpy as np
+import pytest
+
+import revgrad
+from revgrad.schedules import Dann, Linear, progress
+from revgrad_keras import GradientReversal, ScheduleLambda
+
+JIT = keras.backend.backend() != "torch"
+X = np.random.RandomState(0).normal(size=(16, 3)).astype("float32")
+Y = np.random.RandomState(1).normal(size=(16, 1)).astype("float32")
+RAMP, TOTAL = Dann(), 12
+
+
+def make(reversal=None, **options):
+    keras.utils.set_random_seed(0)
+    x = keras.Input((3,))
+    hidden = keras.layers.Dense(4, activation="tanh")(x)
+    outputs = keras.layers.Dense(1)((reversal or GradientReversal())(hidden))
+    model = keras.Model(x, outputs)
+    model.compile("adam", "mse", **{"jit_compile": JIT, **options})
+    return model
+
+
+def fit(model, *callbacks, **options):
+    settings = {"epochs": 3, "batch_size": 4, "shuffle": False, "verbose": 0, **options}
+    return model.fit(X, Y, callbacks=list(callbacks), **settings).history
+
+
+class Watches(keras.callbacks.Callback):
+    """Keeps λ as it is while each batch is trained, and what is logged of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.lams, self.logged = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        (layer,) = [each for each in self.model.layers if isinstance(each, GradientReversal)]
+        self.lams.append(float(keras.ops.convert_to_numpy(layer.lam)))
+        self.logged.append(logs["lam"])
+
+
+def expected(steps):
+    return [RAMP(progress(step, TOTAL)) for step in steps]
+
+
+def test_per_batch():
+    watches = Watches()
+    history = fit(make(), ScheduleLambda(RAMP, TOTAL), watches)
+    np.testing.assert_allclose(watches.lams, expected(range(12)), rtol=1e-6, atol=1e-7)
+    assert watches.logged == expected(range(12))
+    assert history["lam"] == expected([3, 7, 11])
+
+
+def test_per_epoch():
+    watches = Watches()
+    history = fit(make(), ScheduleLambda(Linear(0, 3), 3, per="epoch"), watches)
+    assert watches.lams == [0.0] * 4 + [1.0] * 4 + [2.0] * 4
+    assert history["lam"] == [0, 1, 2]
+
+
+def test_lambda_is_what_the_step_is_trained_with():
+    """Over a ramp, training is what it is when λ is set by hand between one-batch fits."""
+    by_callback, by_hand = make(), make()
+    fit(by_callback, ScheduleLambda(RAMP, TOTAL))
+    for step in range(12):
+        by_hand.layers[2].set_lam(RAMP(progress(step, TOTAL)))
+        rows = slice(4 * (step % 4), 4 * (step % 4) + 4)
+        by_hand.fit(X[rows], Y[rows], batch_size=4, shuffle=False, verbose=0)
+    for ours, theirs in zip(by_callback.trainable_weights, by_hand.trainable_weights):
+        ours, theirs = (keras.ops.convert_to_numpy(each) for each in (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+class Crash(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("per, total", [("batch", 12), ("epoch", 3)])
+def test_it_survives_a_crash(tmp_path, per, total):
+    def callbacks():
+        backup = keras.callbacks.BackupAndRestore(str(tmp_path), delete_checkpoint=False)
+        return ScheduleLambda(RAMP, total, per=per), backup
+
+    whole = fit(make(), callbacks()[0])
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(), *callbacks(), Crash())
+    rest = fit(make(), *callbacks())
+    assert rest["lam"] == whole["lam"][2:]
+    np.testing.assert_allclose(rest["loss"], whole["loss"][2:], rtol=1e-6)
+
+
+def test_a_second_fit_and_a_loaded_model_go_on(tmp_path):
+    model, path = make(), str(tmp_path / "model.keras")
+    first = fit(model, ScheduleLambda(RAMP, TOTAL), epochs=1)
+    model.save(path)
+    for each in (model, keras.models.load_model(path)):
+        second = fit(each, ScheduleLambda(RAMP, TOTAL), initial_epoch=1)
+        assert first["lam"] + second["lam"] == expected([3, 7, 11])
+
+
+@pytest.mark.skipif(not JIT, reason="PyTorch runs one step at a time")
+def test_several_steps_in_one_execution():
+    watches = Watches()
+    fit(make(steps_per_execution=2), ScheduleLambda(RAMP, TOTAL), watches)
+    assert watches.logged == expected([0, 2, 4, 6, 8, 10])
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_accumulated_gradients_are_batches_too(wrapped):
+    """The optimizer counts one iteration for every two batches; λ moves at each batch."""
+    model, watches = make(), Watches()
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=2)
+    if wrapped:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    model.compile(optimizer, "mse")
+    fit(model, ScheduleLambda(RAMP, TOTAL), watches)
+    assert watches.logged == expected(range(12))
+
+
+def test_a_variable_is_set_too():
+    lam = revgrad.LambdaVariable()
+    fit(make(GradientReversal(lam)), ScheduleLambda(RAMP, TOTAL))
+    assert lam.value == expected([11])[0]
+
+
+def test_the_progress_bar(capsys):
+    fit(make(), ScheduleLambda(RAMP, TOTAL), verbose=2)
+    assert "lam: 0.8483" in capsys.readouterr().out
+
+
+def test_layers_inside_other_layers_are_found():
+    inner = keras.Sequential([GradientReversal(), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), inner])
+    model.compile("sgd", "mse")
+    fit(model, ScheduleLambda(RAMP, TOTAL))
+    lam = keras.ops.convert_to_numpy(inner.layers[0].lam)
+    np.testing.assert_allclose(lam, *expected([11]), rtol=1e-6)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="per must be 'batch' or 'epoch'; got 'step'"):
+        ScheduleLambda(RAMP, TOTAL, per="step")
+    with pytest.raises(ValueError, match="total_steps"):
+        ScheduleLambda(RAMP, 0)
+    with pytest.raises(ValueError, match="schedule"):
+        ScheduleLambda(0.3, TOTAL)
+    with pytest.raises(ValueError, match="found no GradientReversal in the model"):
+        fit(make(keras.layers.Identity()), ScheduleLambda(RAMP, TOTAL))
+    with pytest.raises(revgrad.InvalidLambdaError):
+        fit(make(), ScheduleLambda(lambda p: -p, TOTAL))

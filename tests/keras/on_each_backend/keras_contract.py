@@ -1,0 +1,105 @@
+"""The contract on Keras: our reversal keeps every clause, and each check can fail."""
+
+import keras
+import pytest
+
+import revgrad
+from revgrad.testing import conformance, run_check
+from revgrad.testing._check import Mismatch
+from revgrad_keras import GradientReversal
+from revgrad_keras.testing import KerasHarness
+
+NATIVE = keras.backend.backend()
+
+
+@conformance("keras")
+def test_reverse(check):
+    check()
+
+
+class LayerHarness(KerasHarness):
+    """Puts a layer to the checks, without the dispatch."""
+
+    examples = 0
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def reverse(self, x, lam):
+        if isinstance(lam, keras.KerasTensor):
+            return self.layer()(x, lam=lam)
+        return self.layer(lam)(x)
+
+
+class NumbersHarness(LayerHarness):
+    expected_failures = {"lambda_array": "the layer takes a number, or a tensor beside its input"}
+
+
+@conformance(NumbersHarness(GradientReversal))
+def test_the_layer(check):
+    check()
+
+
+# --- layers that are wrong on purpose -------------------------------------------------------------
+
+
+class SignLost(GradientReversal):
+    def call(self, inputs, lam=None):
+        return super().call(revgrad.reverse(inputs, 1.0, backend=NATIVE), lam)
+
+
+class Folklore(GradientReversal):
+    def call(self, inputs, lam=None):
+        lam = self.lam.value if lam is None else lam
+        return (1 + lam) * keras.ops.stop_gradient(inputs) - lam * inputs
+
+
+class BakedIn(GradientReversal):
+    def __init__(self, lam=1.0, **kwargs):
+        super().__init__(getattr(lam, "value", lam), **kwargs)
+
+
+class Unjudged(GradientReversal):
+    def __init__(self, lam=1.0, **kwargs):
+        super().__init__(1.0, **kwargs)
+
+
+class CastDown(GradientReversal):
+    def call(self, inputs, lam=None):
+        lam = keras.ops.cast(self.lam.value if lam is None else lam, "float16")
+        return super().call(inputs, lam)
+
+
+class HalfRaised(GradientReversal):
+    def call(self, inputs, lam=None):
+        y = super().call(keras.ops.cast(inputs, "float32"), lam)
+        return keras.ops.cast(y, inputs.dtype) * keras.ops.cast(1.01, inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Forgets(GradientReversal):
+    def get_config(self):
+        return {**super().get_config(), "lam": 1.0}
+
+
+WRONG = [
+    ("any_cotangent", SignLost),
+    ("identity", Folklore),
+    ("variable_shows", BakedIn),
+    ("judged", Unjudged),
+    ("dtype_of_x", CastDown),
+    ("half_precision", HalfRaised),
+    ("copies_reverse", Forgets),
+]
+
+
+@pytest.mark.parametrize("check, wrong", WRONG)
+def test_a_wrong_layer_is_caught(check, wrong):
+    result = run_check(check, LayerHarness(wrong))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+def test_the_claims_hold_no_private_name():
+    assert all(claim.startswith("keras:") for claim in revgrad.backends["keras"].claims)

@@ -1,0 +1,73 @@
+"""Runs `on_each_backend` on each backend of Keras, and compares what the backends compute."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import revgrad
+
+HERE = pathlib.Path(__file__).parent
+FILES = sorted(str(path) for path in (HERE / "on_each_backend").glob("keras_*.py"))
+
+
+def run_on(backend, *command):
+    """Run Python in a new process, with Keras on that backend."""
+    if backend not in revgrad.backends or importlib.util.find_spec(backend) is None:
+        pytest.skip(f"the backend {backend!r}, or its framework, is not installed")
+    return subprocess.run(
+        [sys.executable, *command],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONIOENCODING": "utf-8"},
+        cwd=str(HERE.parents[1]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_on_each_backend(backend):
+    assert len(FILES) == 3
+    done = run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES)
+    assert done.returncode == 0, done.stdout
+
+
+GRADIENTS = """
+import json, keras, numpy as np, revgrad
+from revgrad_keras.testing import KerasHarness, _pulled_back
+
+keras.utils.set_random_seed(0)
+x = keras.Input((5,))
+features = keras.layers.Dense(4, activation="tanh")(x)
+domain = keras.layers.Dense(3, activation="gelu")(revgrad.reverse(features, 0.3))
+model = keras.Model(x, keras.layers.Dense(1)(domain) + keras.layers.Dense(1)(features))
+rng = np.random.RandomState(0)
+model.set_weights([rng.normal(size=w.shape).astype("float32") for w in model.get_weights()[:2]]
+    + [rng.normal(size=w.shape) if w.shape else w for w in model.get_weights()[2:]])
+run = KerasHarness()._run(model, _pulled_back)
+y, gradient = run(*rng.normal(size=(7, 5)).astype("float32")[None], np.ones((7, 1), "float32"))
+print(json.dumps([y.tolist(), gradient.tolist()]))
+"""
+
+
+def test_the_backends_agree():
+    found = {}
+    for backend in ("tensorflow", "jax", "torch"):
+        try:
+            done = run_on(backend, "-c", GRADIENTS)
+        except pytest.skip.Exception:
+            continue
+        assert done.returncode == 0, done.stdout
+        found[backend] = [np.array(each) for each in json.loads(done.stdout.splitlines()[-1])]
+    assert len(found) >= 2, "one backend has nothing to agree with"
+    first, *others = found.values()
+    for other in others:
+        for ours, theirs in zip(first, other):
+            np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=2e-6)
+    assert np.abs(first[1]).max() > 0.1
