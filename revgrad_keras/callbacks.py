@@ -38,8 +38,10 @@ class ScheduleLambda(keras.callbacks.Callback):
     -----
     The callback has no state that could be lost. The batches are those that the optimizer has
     counted, as for a learning rate that falls: they are saved and loaded with the model, and
-    `keras.callbacks.BackupAndRestore` brings them back. The epoch is that of `fit`, which goes on
-    from ``initial_epoch``.
+    `keras.callbacks.BackupAndRestore` brings them back. Where it accumulates the gradients of n
+    batches, it counts whole n only, so an epoch whose batches n does not divide may begin by up to
+    n - 1 batches early on the ramp. The epoch is that of `fit`, which goes on from
+    ``initial_epoch``.
 
     Examples
     --------
