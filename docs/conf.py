@@ -9,7 +9,7 @@ import revgrad_theano.compat  # noqa: E402, F401  before Theano, which autodoc i
 from pathlib import Path  # noqa: E402
 
 from revgrad import __version__, schedules  # noqa: E402
-from revgrad._curves import figure  # noqa: E402
+from revgrad._cli.schedule import figure  # noqa: E402
 
 project = "revgrad"
 copyright = "2026, the revgrad developers"

@@ -25,7 +25,7 @@ from revgrad.exceptions import (
     RevgradError,
     UnsupportedTypeError,
 )
-from revgrad.scheduler import LambdaScheduler
+from revgrad.schedules import LambdaScheduler
 
 if TYPE_CHECKING:
     from revgrad.hookspecs import hookimpl

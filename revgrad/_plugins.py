@@ -17,7 +17,7 @@ import pluggy
 
 from revgrad import hookspecs
 from revgrad.backend import BackendSpec
-from revgrad.exceptions import describe
+from revgrad.exceptions import describe_error
 
 _HOOK = "revgrad_backends"
 
@@ -46,7 +46,7 @@ class PluginFailure:
     @property
     def reason(self) -> str:
         """The kind and the words of the error, in one line."""
-        return describe(self.error)
+        return describe_error(self.error)
 
     def __str__(self) -> str:
         return (

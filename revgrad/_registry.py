@@ -19,7 +19,7 @@ from revgrad.exceptions import (
     BackendUnavailableError,
     PluginWarning,
     UnsupportedTypeError,
-    describe,
+    describe_error,
 )
 
 _NUMPY = BackendSpec(
@@ -141,7 +141,7 @@ class Registry:
             needs = f" It requires {spec.requires}." if spec.requires else ""
             raise BackendUnavailableError(
                 f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
-                f"{describe(error, 1000)}.{needs} Install what is missing, or call "
+                f"{describe_error(error, 1000)}.{needs} Install what is missing, or call "
                 f"revgrad.unregister({spec.name!r}) to do without it."
             ) from error
         with self._lock:

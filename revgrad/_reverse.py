@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Optional
 
-from revgrad._lam import judge_lambda
+from revgrad._lambda import normalize_lambda
 from revgrad._registry import registry
 from revgrad._variable import LambdaVariable
 from revgrad.backend import Backend, BackendSpec
@@ -63,7 +63,7 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     # The warm path: a float λ, or one that was judged before, and a known type of x.
     kind = type(lam)
     if not (kind is float and 0.0 <= lam < math.inf or kind is LambdaVariable):
-        lam = judge_lambda(lam)
+        lam = normalize_lambda(lam)
     if backend is None:
         chosen = registry.by_type.get(type(x))
         if chosen is None:
@@ -75,7 +75,7 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
 
 def _reverse_traced(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     if not (type(lam) is float and 0.0 <= lam < math.inf):  # which may be symbolic
-        lam = judge_lambda(lam)
+        lam = normalize_lambda(lam)
     name = registry.ready(type(x), backend)
     return registry.loaded[name].reverse(x, lam)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Dict, Tuple, Type
 
-from revgrad._lam import judge_number
+from revgrad._lambda import lambda_as_float
 
 if TYPE_CHECKING:
     from revgrad.backend import Backend
@@ -50,7 +50,7 @@ The backward factor is -λ already: pass 1, not -1.
     __slots__ = ("__weakref__", "_cells", "_lock", "_value")
 
     def __init__(self, value: float = 0.0) -> None:
-        self._value = judge_number(value)
+        self._value = lambda_as_float(value)
         self._lock = threading.Lock()
         # By the backend's class, and for good: a program that was compiled with a cell reads it,
         # also after its backend was unregistered, or registered again as another instance.
@@ -63,7 +63,7 @@ The backward factor is -λ already: pass 1, not -1.
 
     @value.setter
     def value(self, value: float) -> None:
-        judged = judge_number(value)
+        judged = lambda_as_float(value)
         with self._lock:
             for backend, cell in self._cells.values():
                 backend.set_cell(cell, judged)

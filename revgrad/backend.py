@@ -9,7 +9,7 @@ from typing import Any, Callable, FrozenSet, Optional, Sequence, Tuple
 
 import numpy as np
 
-from revgrad._lam import judge_lambda
+from revgrad._lambda import normalize_lambda
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "BackendSpec",
     "cast_lambda",
     "check_lambda_shape",
-    "judge_lambda",
+    "normalize_lambda",
     "no_gradient_error",
     "residual_form",
     "unknown_lambda_error",
@@ -129,7 +129,7 @@ class Backend(abc.ABC):
         x : object
             An instance of a claimed class; of any class, where the user named the backend.
         lam : float, numpy.ndarray, LambdaVariable or object
-            λ as `judge_lambda` returns it: a float, a float array, a `revgrad.LambdaVariable`
+            λ as `normalize_lambda` returns it: a float, a float array, a `revgrad.LambdaVariable`
             (its native cell is ``lam.cell(self)``), or an object that the core does not know. The
             backend takes that object as an in-graph λ or raises `unknown_lambda_error`.
 
@@ -298,7 +298,7 @@ def cast_lambda(lam: Any, dtype: Any) -> Any:
     Parameters
     ----------
     lam : float or numpy.ndarray
-        λ as `judge_lambda` returns it.
+        λ as `normalize_lambda` returns it.
     dtype : numpy.dtype
         A real floating dtype.
 

@@ -34,7 +34,7 @@ class PluginWarning(UserWarning):
     """A plugin was left out; every other backend works on."""
 
 
-def describe(error: BaseException, letters: int = 300) -> str:
+def describe_error(error: BaseException, letters: int = 300) -> str:
     """Return the kind and the words of an error, in one line that is not too long.
 
     Parameters
@@ -51,7 +51,7 @@ def describe(error: BaseException, letters: int = 300) -> str:
 
     Examples
     --------
-    >>> describe(ImportError("no such driver"))
+    >>> describe_error(ImportError("no such driver"))
     'ImportError: no such driver'
     """
     kind = type(error).__name__

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from revgrad._lam import judge_lambda
+from revgrad._lambda import normalize_lambda
 from revgrad._variable import LambdaVariable
 from revgrad.backend import (
     Backend,
@@ -72,7 +72,7 @@ def factor(x: Any, lam: Any) -> Any:
     extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
     if dtype.kind not in "fc" and not extension:
         raise no_gradient_error(x, dtype)
-    lam = judge_lambda(lam)
+    lam = normalize_lambda(lam)
     if isinstance(lam, LambdaVariable):
         lam = lam.value
     if not isinstance(lam, (float, np.ndarray)):

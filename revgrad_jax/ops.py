@@ -13,7 +13,7 @@ from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError
 from revgrad.backend import (
     cast_lambda,
     check_lambda_shape,
-    judge_lambda,
+    normalize_lambda,
     no_gradient_error,
     unknown_lambda_error,
 )
@@ -57,7 +57,7 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> jax.grad(lambda x: reverse_gradient(x, 0.5) ** 2)(3.0)
     Array(-3., dtype=float32, weak_type=True)
     """
-    lam = judge_lambda(lam)
+    lam = normalize_lambda(lam)
     if isinstance(x, jax.Array):
         return _reverse_leaf(x, lam)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import revgrad
 from revgrad import Backend
-from revgrad.backend import cast_lambda, judge_lambda, unknown_lambda_error
+from revgrad.backend import cast_lambda, normalize_lambda, unknown_lambda_error
 from revgrad_keras.layers import GradientReversal, as_tensor
 
 
@@ -35,7 +35,7 @@ class KerasBackend(Backend):
         Any other `x`, a variable of Keras say, is one of the framework that Keras runs on, and is
         reversed as such.
         """
-        lam = judge_lambda(lam)
+        lam = normalize_lambda(lam)
         if not isinstance(x, keras.KerasTensor):
             lam = lam.value if isinstance(lam, keras.Variable) else lam
             return revgrad.reverse(as_tensor(x), lam, backend=keras.backend.backend())

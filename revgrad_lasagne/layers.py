@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from revgrad import LambdaVariable
-from revgrad.backend import judge_lambda, unknown_lambda_error
-from revgrad.exceptions import describe
+from revgrad.backend import normalize_lambda, unknown_lambda_error
+from revgrad.exceptions import describe_error
 from revgrad_theano.ops import Variable, reverse_gradient
 
 try:
@@ -17,7 +17,7 @@ except Exception as error:
     if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Lasagne is installed but does not import ({describe(error)}). Where "
+        f"Lasagne is installed but does not import ({describe_error(error)}). Where "
         "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
         "lasagne, in a fresh process"
     ) from error
@@ -73,7 +73,7 @@ class ReverseGradientLayer(Layer):
 
     def __init__(self, incoming: Any, lam: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
-        lam = judge_lambda(lam)
+        lam = normalize_lambda(lam)
         # A copy: the array is the caller's, who may write to it after it was judged.
         self.lam = lam.copy() if isinstance(lam, np.ndarray) else lam
         if not isinstance(self.lam, (float, np.ndarray, LambdaVariable, Variable)):

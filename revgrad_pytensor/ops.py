@@ -19,7 +19,7 @@ import revgrad
 from revgrad.backend import (
     cast_lambda,
     check_lambda_shape,
-    judge_lambda,
+    normalize_lambda,
     no_gradient_error,
     unknown_lambda_error,
 )
@@ -193,7 +193,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
     InvalidLambdaError
         If `lam` is not a λ, could enlarge `x`, or is too large for its dtype.
     """
-    lam = judge_lambda(lam)
+    lam = normalize_lambda(lam)
     if isinstance(lam, (float, np.ndarray)):
         lam = pt.constant(cast_lambda(lam, x.dtype), dtype=x.dtype)
     elif isinstance(lam, revgrad.LambdaVariable):

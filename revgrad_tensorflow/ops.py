@@ -11,7 +11,7 @@ import revgrad
 from revgrad.backend import (
     cast_lambda,
     check_lambda_shape,
-    judge_lambda,
+    normalize_lambda,
     no_gradient_error,
     unknown_lambda_error,
 )
@@ -94,7 +94,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
     InvalidLambdaError
         If `lam` is not a λ, would enlarge `x`, or is too large for its dtype.
     """
-    lam, real = judge_lambda(lam), x.dtype.real_dtype
+    lam, real = normalize_lambda(lam), x.dtype.real_dtype
     if isinstance(lam, (float, np.ndarray)):
         lam = tf.constant(cast_lambda(lam, real.as_numpy_dtype))
     elif isinstance(lam, revgrad.LambdaVariable):
@@ -111,7 +111,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
 
 
 def _for_ragged(lam: Any) -> Any:
-    lam = judge_lambda(lam)
+    lam = normalize_lambda(lam)
     if getattr(lam, "shape", ()) not in ((), tf.TensorShape(())):
         raise revgrad.InvalidLambdaError(
             f"λ of shape {tuple(lam.shape)} was given for a ragged tensor, which takes one number. "

@@ -10,11 +10,11 @@ import revgrad
 from revgrad.backend import (
     cast_lambda,
     check_lambda_shape,
-    judge_lambda,
+    normalize_lambda,
     no_gradient_error,
     unknown_lambda_error,
 )
-from revgrad.exceptions import describe
+from revgrad.exceptions import describe_error
 
 try:
     import theano.tensor as T
@@ -32,7 +32,7 @@ except Exception as error:
     if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
         raise
     raise ImportError(
-        f"Theano is installed but does not import ({describe(error)}). Where Python "
+        f"Theano is installed but does not import ({describe_error(error)}). Where Python "
         "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
     ) from error
 
@@ -182,7 +182,7 @@ def as_lambda(lam: Any, x: Any) -> Any:
     InvalidLambdaError
         If `lam` is not a λ, or could enlarge `x`.
     """
-    lam = judge_lambda(lam)
+    lam = normalize_lambda(lam)
     dtype = x.dtype
     if isinstance(lam, revgrad.LambdaVariable):
         from revgrad_theano.backend import TheanoBackend  # which imports this module

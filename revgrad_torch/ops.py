@@ -10,7 +10,7 @@ import torch
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, get_backend
 from revgrad.backend import (
     check_lambda_shape,
-    judge_lambda,
+    normalize_lambda,
     no_gradient_error,
     unknown_lambda_error,
 )
@@ -59,11 +59,11 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> x.grad
     tensor([-0.5000, -0.5000])
     """
-    return reverse_judged(x, judge_lambda(lam))
+    return reverse_judged(x, normalize_lambda(lam))
 
 
 def reverse_judged(x: Any, lam: Any) -> Any:
-    """Reverse with a λ that `revgrad.backend.judge_lambda` has returned; see `reverse_gradient`."""
+    """Reverse with a λ that `revgrad.backend.normalize_lambda` has returned; see `reverse_gradient`."""
     if not isinstance(x, torch.Tensor):
         if isinstance(x, torch.fx.Proxy):  # one node, not what it consists of
             if isinstance(lam, LambdaVariable):

@@ -7,9 +7,9 @@ A backend author writes a `Harness` and runs ``revgrad check NAME``, or one test
 from __future__ import annotations
 
 from revgrad.exceptions import ConformanceError
-from revgrad.testing import checks, programs, purity
+from revgrad.testing import checks
 from revgrad.testing._check import CHECKS, Result, load_harness, run_check
-from revgrad.testing._run import conformance, run_checks
+from revgrad.testing._runner import conformance, run_checks
 from revgrad.testing.flow import Flow, check_flow
 from revgrad.testing.harness import CAPABILITIES, Harness
 
@@ -24,8 +24,6 @@ __all__ = [
     "checks",
     "conformance",
     "load_harness",
-    "programs",
-    "purity",
     "run_check",
     "run_checks",
 ]

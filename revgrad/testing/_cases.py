@@ -8,7 +8,7 @@ from typing import Any, Iterator, Sequence, Tuple
 import numpy as np
 
 from revgrad import reference
-from revgrad._lam import shown as _shown
+from revgrad._lambda import describe_value as _shown
 from revgrad.testing._check import mismatch
 from revgrad.testing.harness import Harness, Run
 
@@ -33,7 +33,7 @@ class Case:
     g: Any
 
     def __str__(self) -> str:
-        x, g = shown(self.x), shown(self.g)
+        x, g = describe_value(self.x), describe_value(self.g)
         return f"x = {x}, g = {g}, λ = {self.lam!r} ({self.x.dtype}, shape {self.x.shape})"
 
 
@@ -55,7 +55,7 @@ def floating(name: str) -> Any:
     return np.finfo(name)
 
 
-def shown(array: Any) -> str:
+def describe_value(array: Any) -> str:
     """Return the elements in one line, cut where they are many."""
     if array is None:
         return "None: not connected"
@@ -104,7 +104,7 @@ def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
     """Demand an array equal to `expected`: shape, dtype, values, signs of zeros, nan for nan."""
     given = str(given)
     if came is None:
-        raise mismatch(given, shown(expected), shown(came))
+        raise mismatch(given, describe_value(expected), describe_value(came))
     if came.dtype != expected.dtype or came.shape != expected.shape:
         raise mismatch(
             given,
@@ -112,7 +112,7 @@ def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
             f"{came.dtype} of shape {came.shape}",
         )
     if not equal(harness, came, expected):
-        raise mismatch(given, shown(expected), shown(came))
+        raise mismatch(given, describe_value(expected), describe_value(came))
 
 
 def equal(harness: Harness, came: Any, expected: Any) -> bool:
@@ -130,7 +130,7 @@ def close(given: object, came: Any, expected: Any, dtype: str, units: float = 64
     """Demand an array that is near to `expected`, to some units in the last place of `dtype`."""
     tolerance = units * float(floating(dtype).eps)
     if came is None or not np.allclose(came, expected, rtol=tolerance, atol=tolerance):
-        raise mismatch(str(given), shown(expected), shown(came))
+        raise mismatch(str(given), describe_value(expected), describe_value(came))
 
 
 def pulled_back(g: Any, lam: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from revgrad._registry import registry, resolve_reference
-from revgrad.exceptions import BackendUnavailableError, ConformanceError, describe
+from revgrad.exceptions import BackendUnavailableError, ConformanceError, describe_error
 from revgrad.testing.harness import CAPABILITIES, Harness
 
 CHECKS: Dict[str, Any] = {}
@@ -123,7 +123,7 @@ def load_harness(name: str) -> Harness:
     except (Exception, SystemExit) as error:
         raise BackendUnavailableError(
             f"The harness of the backend {name!r} does not load: {spec.harness} failed with "
-            f"{describe(error, 1000)}."
+            f"{describe_error(error, 1000)}."
             + (f" It requires {spec.requires}." if spec.requires else "")
         ) from error
     registry.get_backend(name)

@@ -12,8 +12,8 @@ import pytest
 from plugins_on_disk import BROKEN, GOOD, STAGE, environment
 from plugins_on_disk import install as install_into
 
-from revgrad import _doctor
-from revgrad.__main__ import main
+from revgrad._cli import doctor
+from revgrad._cli.main import main
 from revgrad.testing import CHECKS
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "command.md"
@@ -176,7 +176,7 @@ def test_the_advice_of_a_plugin_is_shown_whole(found):
 
 
 def test_the_text_tells_the_same(found, capsys):
-    _doctor.show(found)
+    doctor.show(found)
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert {each for each in printed if not each.isascii()} == {"λ"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import revgrad
-from revgrad.backend import judge_lambda
+from revgrad.backend import normalize_lambda
 
 X = np.ones(3)
 
@@ -28,7 +28,7 @@ X = np.ones(3)
     ],
 )
 def test_numbers_become_floats(lam, judged):
-    result = judge_lambda(lam)
+    result = normalize_lambda(lam)
     assert type(result) is float
     assert result == judged and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X

@@ -49,7 +49,7 @@ def by_rule(rule):
         reverse_gradient(x, lam)  # judges
         if isinstance(lam, revgrad.LambdaVariable):
             lam = lam.value
-        return op(x, _as_lambda(revgrad.backend.judge_lambda(lam), x))
+        return op(x, _as_lambda(revgrad.backend.normalize_lambda(lam), x))
 
     return reverse
 
@@ -92,7 +92,7 @@ def not_for_inf(x, lam):
 
 def folklore(x, lam):
     reverse_gradient(x, lam)
-    lam = _as_lambda(revgrad.backend.judge_lambda(lam), x)
+    lam = _as_lambda(revgrad.backend.normalize_lambda(lam), x)
     return (1 + lam) * jax.lax.stop_gradient(x) - lam * x
 
 

@@ -37,7 +37,7 @@ def test_every_clause_has_a_check_in_its_order():
 
 def test_a_check_is_a_plain_function_with_its_clause_as_docstring():
     for name, check in CHECKS.items():
-        module = testing.checks, testing.programs, testing.purity
+        module = testing.checks.values, testing.checks.programs, testing.checks.choice
         assert any(getattr(each, name, None) is check for each in module)
         assert re.match(r"C\d+$", check.clause) and check.__doc__.split("\n\n")[0].endswith(".")
         assert check.needs == "" or check.needs in CAPABILITIES

@@ -72,7 +72,7 @@ def by_function(backward, forward=torch.Tensor.detach, pushed=None):
     def reverse(x, lam):
         reverse_gradient(x, lam)
         lam = lam.value if isinstance(lam, revgrad.LambdaVariable) else lam
-        return Wrong.apply(x, _factor(revgrad.backend.judge_lambda(lam), x))
+        return Wrong.apply(x, _factor(revgrad.backend.normalize_lambda(lam), x))
 
     return reverse
 

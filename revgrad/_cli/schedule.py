@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Sequence
 import numpy as np
 
 from revgrad import schedules
-from revgrad._arguments import as_integer
+from revgrad.schedules._arguments import as_integer
 from revgrad.schedules import Schedule, progress
 
 # Those whose arguments are numbers have a name each; any other is given as JSON.

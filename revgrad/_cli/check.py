@@ -9,8 +9,8 @@ import sys
 from collections import Counter
 from typing import Any, Dict, List, Optional, Sequence
 
-from revgrad import _fresh
-from revgrad._table import Progress, Screen
+from revgrad._cli import isolation
+from revgrad._cli.console import Progress, Screen
 from revgrad._version import __version__
 from revgrad.backend import CONTRACT
 
@@ -88,10 +88,10 @@ def check_all() -> List[Entry]:
     list of dict
         One for each backend, and one for each plugin that was left out.
     """
-    seen = _fresh.discover()
+    seen = isolation.discover()
     entries = []
     for offer in seen["backends"]:
-        if not _fresh.is_installed(offer["claims"]):
+        if not isolation.is_installed(offer["claims"]):
             entries.append(_entry(offer["name"], "not installed"))
         elif not offer["harness"]:
             entries.append(_entry(offer["name"], "no harness"))
@@ -142,7 +142,7 @@ def check(name: str, disable: Sequence[str] = ()) -> Entry:
     results: List[Entry] = found["checks"]
     while not names or len(results) < len(names):
         running = None
-        for report in _fresh.stream("check", disable, name=name, skip=len(results)):
+        for report in isolation.stream("check", disable, name=name, skip=len(results)):
             if "checks" in report:
                 names, found["hypothesis"] = report["checks"], report["hypothesis"]
             elif "running" in report:

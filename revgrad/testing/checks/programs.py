@@ -15,7 +15,7 @@ import revgrad
 from revgrad import schedules
 from revgrad.testing._cases import close, expect, numpy_dtype, pulled_back, run_of, shown
 from revgrad.testing._check import check, mismatch
-from revgrad.testing.checks import as_given, reversal, some
+from revgrad.testing.checks.values import as_given, reversal, some
 from revgrad.testing.harness import Harness
 
 LAMBDAS = tuple(float(lam) for lam in np.linspace(0.0, 2.0, 20))

@@ -21,10 +21,11 @@ hold=0.0)
 
 from __future__ import annotations
 
-from revgrad._joins import Delayed, Piecewise, Sequence
-from revgrad._progress import progress
-from revgrad._ramps import Constant, Cosine, Dann, Exponential, InverseDecay, Linear, Polynomial
-from revgrad._schedule import Scaled, Schedule, from_dict
+from revgrad.schedules._joins import Delayed, Piecewise, Sequence
+from revgrad.schedules._progress import progress
+from revgrad.schedules._ramps import Constant, Cosine, Dann, Exponential, InverseDecay, Linear, Polynomial
+from revgrad.schedules._base import Scaled, Schedule, from_dict
+from revgrad.schedules._scheduler import LambdaScheduler
 
 __all__ = [
     "Constant",
@@ -33,6 +34,7 @@ __all__ = [
     "Delayed",
     "Exponential",
     "InverseDecay",
+    "LambdaScheduler",
     "Linear",
     "Piecewise",
     "Polynomial",

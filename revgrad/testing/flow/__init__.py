@@ -7,11 +7,11 @@ from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from revgrad._lam import judge_number, shown
+from revgrad._lambda import lambda_as_float, describe_value
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
 from revgrad.testing._check import load_harness
-from revgrad.testing._diagnosis import (
+from revgrad.testing.flow._diagnosis import (
     UNSURE,
     Factors,
     Finding,
@@ -22,9 +22,9 @@ from revgrad.testing._diagnosis import (
     of_parameter,
     stays_zero,
 )
-from revgrad.testing._domain_loss import Program, check_arguments, floating_arrays
-from revgrad.testing._report import report
-from revgrad.testing._slopes import measure, nearby
+from revgrad.testing.flow._domain_loss import Program, check_arguments, floating_arrays
+from revgrad.testing.flow._report import report
+from revgrad.testing.flow._slopes import measure, nearby
 from revgrad.testing.harness import Harness
 
 __all__ = ["Flow", "check_flow"]
@@ -175,11 +175,11 @@ def check_flow(
         harness = load_harness(harness)
     elif not isinstance(harness, Harness):
         raise TypeError(
-            f"Expected a revgrad.testing.Harness or the name of a backend; got {shown(harness)}."
+            f"Expected a revgrad.testing.Harness or the name of a backend; got {describe_value(harness)}."
             + (" Pass an instance of it." if isinstance(harness, type) else "")
         )
     variable = lam if isinstance(lam, LambdaVariable) else None
-    strength = judge_number(lam.value if variable is not None else lam)
+    strength = lambda_as_float(lam.value if variable is not None else lam)
     arrays = list(floating_arrays(features, parameters))
     check_arguments(domain_loss, arrays)
     if arrays[1:] and type(harness).constant is Harness.constant:

@@ -1,4 +1,4 @@
-"""What a fresh interpreter does for the doctor and for ``revgrad check``; see `revgrad._fresh`.
+"""What a fresh interpreter does for the doctor and for ``revgrad check``; see `revgrad._cli.isolation`.
 
 It does what a user's process does, and reports on a channel of its own, as frameworks print to
 the standard output.
@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator
 
 import revgrad
 from revgrad._registry import registry
-from revgrad.exceptions import describe
+from revgrad.exceptions import describe_error
 
 MARK = "revgrad reports "
 """What each line of a report begins with: code that runs before us may print to the channel."""
@@ -144,7 +144,7 @@ def _failure(error: BaseException) -> Report:
     while root.__cause__ is not None:
         root = root.__cause__
     return {
-        "error": describe(root),
+        "error": describe_error(root),
         "message": _words(error),
         # What the plugin, or whoever raised within it, says in words of its own.
         "own": _words(error.__cause__ or error),

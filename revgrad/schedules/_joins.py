@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Sequence as SequenceOf, Tuple
 
-from revgrad._arguments import as_number, as_tuple, check_ascending, check_schedule
-from revgrad._progress import Number, before, between, within
-from revgrad._schedule import Callback, Schedule, check_fields, kind, value_of
+from revgrad.schedules._arguments import as_number, as_tuple, check_ascending, check_schedule
+from revgrad.schedules._progress import Number, before, between, within
+from revgrad.schedules._base import Callback, Schedule, check_fields, kind, value_of
 
 
 @kind

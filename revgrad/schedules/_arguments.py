@@ -7,7 +7,7 @@ import numbers
 import operator
 from typing import Any, Mapping, Sequence, Tuple
 
-from revgrad._lam import shown
+from revgrad._lambda import describe_value
 
 
 def as_number(
@@ -46,7 +46,7 @@ def as_number(
         upper = f" and <= {most:g}" if most < math.inf else ""
         raise ValueError(
             f"{owner}: {name} must be a finite number {'>' if positive else '>='} 0{upper}; got "
-            f"{shown(value)}."
+            f"{describe_value(value)}."
         )
     return abs(number)  # -0.0 is 0.0
 
@@ -76,7 +76,7 @@ def as_tuple(owner: str, name: str, value: Any) -> Tuple[Any, ...]:
     try:
         return tuple(value)
     except TypeError:
-        raise ValueError(f"{owner}: {name} must be a sequence; got {shown(value)}.") from None
+        raise ValueError(f"{owner}: {name} must be a sequence; got {describe_value(value)}.") from None
 
 
 def check_ascending(owner: str, name: str, values: Sequence[float]) -> None:
@@ -128,7 +128,7 @@ def as_integer(owner: str, name: str, value: Any, least: int = 1) -> int:
     except TypeError:
         integer = least - 1
     if isinstance(value, bool) or integer < least:
-        raise ValueError(f"{owner}: {name} must be an integer >= {least}; got {shown(value)}.")
+        raise ValueError(f"{owner}: {name} must be an integer >= {least}; got {describe_value(value)}.")
     return integer
 
 
@@ -155,5 +155,5 @@ def check_schedule(owner: str, name: str, schedule: Any) -> None:
     elif isinstance(schedule, numbers.Real):
         advice = f" For a λ that stays, pass Constant({schedule})."
     raise ValueError(
-        f"{owner}: {name} must be a schedule or a callable p -> λ; got {shown(schedule)}.{advice}"
+        f"{owner}: {name} must be a schedule or a callable p -> λ; got {describe_value(schedule)}.{advice}"
     )

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from revgrad._progress import Number, between, bounded, from_to
-from revgrad._schedule import Schedule, check_fields, kind
+from revgrad.schedules._progress import Number, between, bounded, from_to
+from revgrad.schedules._base import Schedule, check_fields, kind
 
 
 @kind

@@ -8,7 +8,7 @@ from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from revgrad._lam import shown
+from revgrad._lambda import describe_value
 from revgrad.exceptions import UnsupportedTypeError
 from revgrad.testing._cases import numpy_dtype
 from revgrad.testing.harness import Harness, Run
@@ -19,13 +19,13 @@ def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
     if isinstance(parameters, (np.ndarray, np.generic)) or not isinstance(parameters, Sequence):
         raise ValueError(
             "check_flow: parameters must be a tuple or list of NumPy arrays; got "
-            f"{shown(parameters)}. A single one is parameters=[w]."
+            f"{describe_value(parameters)}. A single one is parameters=[w]."
         )
     names = ["features", *(f"parameters[{i}]" for i in range(len(parameters)))]
     for name, value in zip(names, (features, *parameters)):
         if not isinstance(value, (np.ndarray, np.generic)):
             raise UnsupportedTypeError(
-                f"check_flow: {name} must be a NumPy array; got {shown(value)}. domain_loss is "
+                f"check_flow: {name} must be a NumPy array; got {describe_value(value)}. domain_loss is "
                 "given it as a value of the framework."
             )
         if value.dtype.kind != "f":
@@ -87,7 +87,7 @@ class Program:
         loss = self.loss(*arguments)
         if loss is None or isinstance(loss, (numbers.Number, str, tuple, list, dict)):
             raise ValueError(
-                f"domain_loss must return a value of the framework; it returned {shown(loss)}."
+                f"domain_loss must return a value of the framework; it returned {describe_value(loss)}."
             )
         shape = getattr(loss, "shape", None)
         ndim = getattr(loss, "ndim", len(shape) if isinstance(shape, tuple) else 0)

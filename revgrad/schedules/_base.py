@@ -9,9 +9,9 @@ from typing import Any, Callable, Dict, Mapping, TypeVar
 
 import numpy as np
 
-from revgrad._arguments import as_number, check_schedule
-from revgrad._lam import judge_lambda, judge_number, shown
-from revgrad._progress import Number, clamp, evaluate
+from revgrad.schedules._arguments import as_number, check_schedule
+from revgrad._lambda import normalize_lambda, lambda_as_float, describe_value
+from revgrad.schedules._progress import Number, clamp, evaluate
 from revgrad.exceptions import InvalidLambdaError
 
 Callback = Callable[[Any], Any]
@@ -64,7 +64,7 @@ class Schedule(abc.ABC):
 
     @abc.abstractmethod
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        """Return λ at a `p` that lies in [0, 1]; see `revgrad._progress` for what is passed."""
+        """Return λ at a `p` that lies in [0, 1]; see `revgrad.schedules._progress` for what is passed."""
 
     def __mul__(self, factor: Any) -> Scaled:
         if not isinstance(factor, numbers.Real):
@@ -166,7 +166,7 @@ Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled, Seque
     if not isinstance(plain, Mapping) or "kind" not in plain:
         raise ValueError(
             "A schedule as a dict holds the name of its class under 'kind', as in "
-            f"{{'kind': 'Dann', 'gamma': 10}}; got {shown(plain)}."
+            f"{{'kind': 'Dann', 'gamma': 10}}; got {describe_value(plain)}."
         )
     kind = plain["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
@@ -246,9 +246,9 @@ def call_schedule(schedule: Callback, p: Any) -> Any:
     try:
         lam = schedule(p)
         if isinstance(p, float):
-            return judge_number(lam)
-        if not isinstance(judge_lambda(lam), (float, np.ndarray)):
-            raise InvalidLambdaError(f"It returned {shown(lam)}, which is no λ.")
+            return lambda_as_float(lam)
+        if not isinstance(normalize_lambda(lam), (float, np.ndarray)):
+            raise InvalidLambdaError(f"It returned {describe_value(lam)}, which is no λ.")
         return lam
     except InvalidLambdaError as error:
         where = f"p = {p!r}" if isinstance(p, float) else "an array of p"

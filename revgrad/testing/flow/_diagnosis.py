@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Sequence
 
 import numpy as np
 
-from revgrad.testing._slopes import Measured, Slope
+from revgrad.testing.flow._slopes import Measured, Slope
 
 SAFETY = 3.0
 """How many of the estimated errors a slope may be off by."""

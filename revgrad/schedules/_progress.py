@@ -13,8 +13,8 @@ from typing import Any, Callable
 
 import numpy as np
 
-from revgrad._arguments import as_integer
-from revgrad._lam import shown
+from revgrad.schedules._arguments import as_integer
+from revgrad._lambda import describe_value
 from revgrad._registry import registry
 from revgrad.exceptions import UnsupportedTypeError
 
@@ -179,7 +179,7 @@ def _in_graph(formula: Formula, x: Any, name: str) -> Any:
 def _invalid(name: str, x: Any, advice: str) -> ValueError:
     return ValueError(
         f"{name} must be a real number, a NumPy array or an in-graph value, and not nan; got "
-        f"{shown(x)}. {advice}"
+        f"{describe_value(x)}. {advice}"
     )
 
 

@@ -6,14 +6,15 @@ import json
 import platform
 from typing import Any, Dict, List, Optional
 
-from revgrad import _fresh, _plugins
-from revgrad._table import Screen
+from revgrad import _plugins
+from revgrad._cli import isolation
+from revgrad._cli.console import Screen
 from revgrad._version import __version__
 
 Entry = Dict[str, Any]
 
 
-def main(as_json: bool = False, tracebacks: bool = False, timeout: float = _fresh.TIMEOUT) -> int:
+def main(as_json: bool = False, tracebacks: bool = False, timeout: float = isolation.TIMEOUT) -> int:
     """Examine every backend and print what was found.
 
     Parameters
@@ -38,7 +39,7 @@ def main(as_json: bool = False, tracebacks: bool = False, timeout: float = _fres
     return 0 if found["ok"] else 1
 
 
-def diagnose(timeout: float = _fresh.TIMEOUT) -> Entry:
+def diagnose(timeout: float = isolation.TIMEOUT) -> Entry:
     """Discover the plugins and load each backend, in processes of their own.
 
     Parameters
@@ -51,12 +52,12 @@ def diagnose(timeout: float = _fresh.TIMEOUT) -> Entry:
     dict
         What ``revgrad --json`` prints.
     """
-    seen = _fresh.discover()
+    seen = isolation.discover()
 
     def examine(offer: Entry) -> Entry:
         return _backend(offer, seen["fatal"], timeout)
 
-    entries = _fresh.at_once(examine, seen["backends"])
+    entries = isolation.at_once(examine, seen["backends"])
     entries += [_left_out(failure) for failure in seen["failures"]]
     known = {name for name, _, _ in _plugins.entry_points()}
     disabled = list(_plugins.disabled())
@@ -106,10 +107,10 @@ def _left_out(failure: Entry) -> Entry:
 
 
 def _backend(offer: Entry, fatal: List[str], timeout: float) -> Entry:
-    if not _fresh.is_installed(offer["claims"]):
+    if not isolation.is_installed(offer["claims"]):
         return _entry(offer, state="not installed")
-    report, how, printed = _fresh.run("load", timeout, fatal, name=offer["name"])
-    version = _fresh.version_of(offer["requires"], offer["claims"])
+    report, how, printed = isolation.run("load", timeout, fatal, name=offer["name"])
+    version = isolation.version_of(offer["requires"], offer["claims"])
     if report is None:
         return _entry(
             offer,

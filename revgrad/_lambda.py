@@ -18,7 +18,7 @@ _NOT_A_NUMBER = {
 }
 
 
-def judge_lambda(lam: Any) -> Any:
+def normalize_lambda(lam: Any) -> Any:
     """Return `lam` as the backends take it, or refuse it.
 
     `revgrad.reverse` has judged λ before a backend sees it. A backend calls this itself only
@@ -46,9 +46,9 @@ def judge_lambda(lam: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> judge_lambda(np.float32(0.5))
+    >>> normalize_lambda(np.float32(0.5))
     0.5
-    >>> judge_lambda(-1)
+    >>> normalize_lambda(-1)
     Traceback (most recent call last):
       ...
     revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
@@ -75,7 +75,7 @@ The backward factor is -λ already: pass 1, not -1.
     return lam
 
 
-def judge_number(lam: Any) -> float:
+def lambda_as_float(lam: Any) -> float:
     """Return `lam` as a float if it is one valid number, as a `LambdaVariable` holds it.
 
     Parameters
@@ -93,7 +93,7 @@ def judge_number(lam: Any) -> float:
     InvalidLambdaError
         If `lam` is not a single real, finite number that is at least 0.
     """
-    judged = judge_lambda(lam)
+    judged = normalize_lambda(lam)
     if type(judged) is not float:
         raise _invalid(lam, "One single number is needed here.")
     return judged
@@ -131,7 +131,7 @@ def _judge_array(lam: Any) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Return the repr of a value, cut where it is long, and the name of its type.
 
     Parameters
@@ -157,5 +157,5 @@ def _cut_repr(value: Any) -> str:
 
 def _invalid(lam: Any, advice: str) -> InvalidLambdaError:
     return InvalidLambdaError(
-        f"λ must be a real, finite number >= 0; got {shown(lam)}. {advice}"
+        f"λ must be a real, finite number >= 0; got {describe_value(lam)}. {advice}"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional
 
-from revgrad._arguments import as_integer, as_number, check_schedule
-from revgrad._lam import shown
-from revgrad._progress import progress
-from revgrad._schedule import call_schedule, describe, name_of
+from revgrad.schedules._arguments import as_integer, as_number, check_schedule
+from revgrad._lambda import describe_value
+from revgrad.schedules._progress import progress
+from revgrad.schedules._base import call_schedule, describe, name_of
 from revgrad._variable import LambdaVariable
 
 _STATE = ("steps", "total_steps", "schedule", "value")
@@ -76,7 +76,7 @@ class LambdaScheduler:
         if variable is not None and not isinstance(variable, LambdaVariable):
             raise ValueError(
                 "LambdaScheduler: variable must be a revgrad.LambdaVariable, or None for a plain "
-                f"loop; got {shown(variable)}."
+                f"loop; got {describe_value(variable)}."
             )
         check_schedule("LambdaScheduler", "schedule", schedule)
         self._variable = variable
@@ -190,14 +190,14 @@ class LambdaScheduler:
         Raises
         ------
         ValueError
-            If the state is of another schedule or another `total_steps`; both are shown. Of a
+            If the state is of another schedule or another `total_steps`; both are describe_value. Of a
             callable of your own, the name is compared, and its λ at the step of the checkpoint.
             Nothing has changed then.
         """
         if not isinstance(state, Mapping) or set(state) != set(_STATE):
             raise ValueError(
                 f"The state of a LambdaScheduler is a dict of {', '.join(_STATE)}; got "
-                f"{shown(state)}."
+                f"{describe_value(state)}."
             )
         steps = as_integer("LambdaScheduler", "steps of the state", state["steps"], least=0)
         saved = as_number("LambdaScheduler", "value of the state", state["value"])

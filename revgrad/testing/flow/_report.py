@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Optional, Sequence, Tuple
 
-from revgrad.testing._diagnosis import Finding
+from revgrad.testing.flow._diagnosis import Finding
 
 ADD = "Add this loss to the others; do not subtract it."
 

@@ -1,7 +1,7 @@
 """Fresh interpreters: what plugins and frameworks do there takes nothing along.
 
 A backend may crash, exit, hang or print when it is loaded, and two frameworks may not bear each
-other. So the commands load each one in a process of its own; see `revgrad._child`.
+other. So the commands load each one in a process of its own; see `revgrad._cli.worker`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from importlib import metadata
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
 
 from revgrad import _plugins
-from revgrad._child import MARK, Report
+from revgrad._cli.worker import MARK, Report
 
 # The same path as here: `revgrad` and `python -m revgrad` differ in whether the working directory
 # is on it.
 _START = (
     "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
-    "from revgrad._child import main; main(*sys.argv[1:])"
+    "from revgrad._cli.worker import main; main(*sys.argv[1:])"
 )
 TIMEOUT = 120.0
 """The seconds that loading a backend may take: a large framework on a cold disk takes long."""
@@ -151,7 +151,7 @@ def discover() -> Report:
     Returns
     -------
     dict
-        The report of `revgrad._child.discover`, and ``"fatal"``: the names of the plugins that no
+        The report of `revgrad._cli.worker.discover`, and ``"fatal"``: the names of the plugins that no
         process survives.
     """
     report, how, printed = run("discover", DISCOVERY)

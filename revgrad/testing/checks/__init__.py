@@ -1,0 +1,8 @@
+"""The contract as functions: one module for each group of clauses.
+
+Importing this package registers every check in `revgrad.testing.CHECKS`.
+"""
+
+from revgrad.testing.checks import choice, programs, values
+
+__all__ = ["choice", "programs", "values"]
