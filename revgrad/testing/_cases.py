@@ -8,7 +8,7 @@ from typing import Any, Iterator, Sequence, Tuple
 import numpy as np
 
 from revgrad import reference
-from revgrad._lambda import describe_value as _shown
+from revgrad._lambda import describe_value
 from revgrad.testing._check import mismatch
 from revgrad.testing.harness import Harness, Run
 
@@ -33,7 +33,7 @@ class Case:
     g: Any
 
     def __str__(self) -> str:
-        x, g = describe_value(self.x), describe_value(self.g)
+        x, g = describe_array(self.x), describe_array(self.g)
         return f"x = {x}, g = {g}, λ = {self.lam!r} ({self.x.dtype}, shape {self.x.shape})"
 
 
@@ -55,7 +55,7 @@ def floating(name: str) -> Any:
     return np.finfo(name)
 
 
-def describe_value(array: Any) -> str:
+def describe_array(array: Any) -> str:
     """Return the elements in one line, cut where they are many."""
     if array is None:
         return "None: not connected"
@@ -81,14 +81,14 @@ def run_of(run: Run) -> Run:
     """Make a program take copies and return arrays, so that no run disturbs another."""
 
     if not callable(run):
-        raise TypeError(f"the harness must return a function of two arrays; got {_shown(run)}")
+        raise TypeError(f"the harness must return a function of two arrays; got {describe_value(run)}")
 
     def on_copies(*inputs: Any) -> Tuple[Any, Any]:
         found = run(*(np.array(each) for each in inputs))
         if not (isinstance(found, (tuple, list)) and len(found) == 2):
             raise TypeError(
                 "a function that the harness returns must return two arrays, for instance the "
-                f"value and the gradient; got {_shown(found)}"
+                f"value and the gradient; got {describe_value(found)}"
             )
         return as_array(found[0]), as_array(found[1])
 
@@ -104,7 +104,7 @@ def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
     """Demand an array equal to `expected`: shape, dtype, values, signs of zeros, nan for nan."""
     given = str(given)
     if came is None:
-        raise mismatch(given, describe_value(expected), describe_value(came))
+        raise mismatch(given, describe_array(expected), describe_array(came))
     if came.dtype != expected.dtype or came.shape != expected.shape:
         raise mismatch(
             given,
@@ -112,7 +112,7 @@ def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
             f"{came.dtype} of shape {came.shape}",
         )
     if not equal(harness, came, expected):
-        raise mismatch(given, describe_value(expected), describe_value(came))
+        raise mismatch(given, describe_array(expected), describe_array(came))
 
 
 def equal(harness: Harness, came: Any, expected: Any) -> bool:
@@ -130,7 +130,7 @@ def close(given: object, came: Any, expected: Any, dtype: str, units: float = 64
     """Demand an array that is near to `expected`, to some units in the last place of `dtype`."""
     tolerance = units * float(floating(dtype).eps)
     if came is None or not np.allclose(came, expected, rtol=tolerance, atol=tolerance):
-        raise mismatch(str(given), describe_value(expected), describe_value(came))
+        raise mismatch(str(given), describe_array(expected), describe_array(came))
 
 
 def pulled_back(g: Any, lam: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 import revgrad
 from revgrad import schedules
-from revgrad.testing._cases import close, expect, numpy_dtype, pulled_back, run_of, shown
+from revgrad.testing._cases import close, expect, numpy_dtype, pulled_back, run_of, describe_array
 from revgrad.testing._check import check, mismatch
 from revgrad.testing.checks.values import as_given, reversal, some
 from revgrad.testing.harness import Harness
@@ -74,10 +74,10 @@ def variable_shows(harness: Harness) -> None:
         gradient = run(g, g)[1]
     except revgrad.InvalidLambdaError:
         return
-    expect(harness, f"g = {shown(g)}, {lam!r}", gradient, pulled_back(g, lam))
+    expect(harness, f"g = {describe_array(g)}, {lam!r}", gradient, pulled_back(g, lam))
     for value in LAMBDAS:
         lam.value = value
-        expect(harness, f"g = {shown(g)}, {lam!r}, 0.5 at first", run(g, g)[1], pulled_back(g, lam))
+        expect(harness, f"g = {describe_array(g)}, {lam!r}, 0.5 at first", run(g, g)[1], pulled_back(g, lam))
 
 
 @check("C9")
@@ -97,7 +97,7 @@ def variable_at_forward(harness: Harness) -> None:
         gradient = run(g, g)[1]
     except revgrad.InvalidLambdaError:
         return
-    given = f"g = {shown(g)}, LambdaVariable at 0.5 before the run"
+    given = f"g = {describe_array(g)}, LambdaVariable at 0.5 before the run"
     expect(harness, given, gradient, pulled_back(g, 0.5))
 
 
@@ -160,7 +160,7 @@ def forward_mode(harness: Harness) -> None:
     """Forward mode pushes -λ·t."""
     for dtype in harness.dtypes:
         x, t = some((3,), dtype), 2 * some((3,), dtype)
-        given = f"x = {shown(x)}, t = {shown(t)} ({dtype})"
+        given = f"x = {describe_array(x)}, t = {describe_array(t)} ({dtype})"
         own = run_of(harness.forward_mode(lambda x: x, (3,), dtype))(x, t)[1]
         expect(harness, f"{given}, no reversal: the harness itself", own, t)
         run = run_of(harness.forward_mode(lambda x: harness.reverse(x, 0.3), (3,), dtype))
@@ -182,9 +182,9 @@ def second_order(harness: Harness) -> None:
             return x if lam is None else harness.reverse(x, lam)
 
         product = run_of(harness.second_order(fn, (3,), dtype))(x, v)[1]
-        given = f"H·v of sum(reverse(x², λ)³), x = {shown(x)}, v = {shown(v)}, λ = {lam}"
+        given = f"H·v of sum(reverse(x², λ)³), x = {describe_array(x)}, v = {describe_array(v)}, λ = {lam}"
         if lam is None:
-            given = f"H·v of sum((x²)³), x = {shown(x)}, v = {shown(v)}: the harness itself"
+            given = f"H·v of sum((x²)³), x = {describe_array(x)}, v = {describe_array(v)}: the harness itself"
         close(given, product, factor * x**4 * v, dtype)
 
 
@@ -197,7 +197,7 @@ def vectorised(harness: Harness) -> None:
         ys, gradients = run_of(batched)(xs, gs)
         one = reversal(harness, 0.3, (3,), dtype)
         pairs = [one(x, g) for x, g in zip(xs, gs)]
-        given = f"xs = {shown(xs)}, gs = {shown(gs)} ({dtype}), λ = 0.3"
+        given = f"xs = {describe_array(xs)}, gs = {describe_array(gs)} ({dtype}), λ = 0.3"
         expect(harness, given, ys, np.stack([y for y, _ in pairs]))
         expect(harness, given, gradients, np.stack([gradient for _, gradient in pairs]))
 
@@ -227,7 +227,7 @@ def copies_reverse(harness: Harness) -> None:
         raise mismatch("copies()", "at least one way", "none")
     for how, run in ways.items():
         y, gradient = run_of(run)(x, 2 * x)
-        given = f"{how}: x = {shown(x)}, g = {shown(2 * x)}, λ = 0.3"
+        given = f"{how}: x = {describe_array(x)}, g = {describe_array(2 * x)}, λ = 0.3"
         expect(harness, given, y, x)
         expect(harness, given, gradient, pulled_back(2 * x, 0.3))
 

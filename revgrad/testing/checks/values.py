@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Tuple, Type
 import numpy as np
 
 import revgrad
-from revgrad.testing._cases import Case, expect, numpy_dtype, pulled_back, run_of, shown
+from revgrad.testing._cases import Case, expect, numpy_dtype, pulled_back, run_of, describe_array
 from revgrad.testing._check import check, mismatch
 from revgrad.testing._property import each_case, for_all
 from revgrad.testing.harness import Harness, Run
@@ -92,7 +92,7 @@ def nothing_written(harness: Harness) -> None:
 
     for dtype in harness.dtypes:
         x, g = some((2, 3), dtype), 2 * some((2, 3), dtype)
-        given = f"x = {shown(x)}, g = {shown(g)}, λ = 3.0"
+        given = f"x = {describe_array(x)}, g = {describe_array(g)}, λ = 3.0"
         gradient = run_of(harness.program(alone, (2, 3), dtype))(x, g)[1]
         for fn, expected in ((alone, gradient), (beside_x, gradient + g)):
             run = harness.program(fn, (2, 3), dtype)
@@ -100,7 +100,7 @@ def nothing_written(harness: Harness) -> None:
             first = [np.array(each) for each in run(own_x, own_g)]
             for name, own, before in (("x", own_x, x), ("g", own_g, g)):
                 if own.tobytes() != before.tobytes():
-                    raise mismatch(given, f"{name} as it was", f"{name} = {shown(own)}")
+                    raise mismatch(given, f"{name} as it was", f"{name} = {describe_array(own)}")
             # A program that keeps what it has overwritten shows it in the second run.
             for came in (first[1], run_of(run)(x, g)[1]):
                 expect(harness, given, came, expected)
@@ -131,7 +131,7 @@ def dtype_of_x(harness: Harness) -> None:
                 if isinstance(lam, revgrad.LambdaVariable):
                     continue  # the check on LambdaVariable says whether it may
                 raise
-            given = f"g = {shown(cotangent)} ({dtype}), λ = {lam!r} ({type(lam).__name__})"
+            given = f"g = {describe_array(cotangent)} ({dtype}), λ = {lam!r} ({type(lam).__name__})"
             expect(harness, given, gradient, pulled_back(cotangent, lam))
 
 
@@ -143,7 +143,7 @@ def dtype_of_graph_lambda(harness: Harness) -> None:
             run = harness.graph_lambda(harness.reverse, (2,), dtype, (), lam_dtype)
             g, lam = np.array([9.0, 13.0], dtype), np.array(2.1).astype(lam_dtype)
             gradient = as_given(run, g, lam)
-            given = f"g = {shown(g)} ({dtype}), λ = {shown(lam)} ({lam_dtype})"
+            given = f"g = {describe_array(g)} ({dtype}), λ = {describe_array(lam)} ({lam_dtype})"
             expect(harness, given, gradient, pulled_back(g, lam))
 
 
@@ -173,9 +173,9 @@ def zero_lambda(harness: Harness) -> None:
     for dtype in harness.dtypes:
         for lam in (0, 0.0):
             gradient = reversal(harness, lam, (2,), dtype)(g.astype(dtype), g.astype(dtype))[1]
-            given = f"g = {shown(g)} ({dtype}), λ = {lam!r}"
+            given = f"g = {describe_array(g)} ({dtype}), λ = {lam!r}"
             if gradient is None or gradient.shape != g.shape or np.any(gradient != 0):
-                raise mismatch(given, "zeros", shown(gradient))
+                raise mismatch(given, "zeros", describe_array(gradient))
 
 
 @check("C5", needs="graph_lambda")
@@ -188,7 +188,7 @@ def no_gradient_for_lambda(harness: Harness) -> None:
     except revgrad.InvalidLambdaError:
         return
     if gradient is not None and np.any(np.asarray(gradient) != 0):
-        raise mismatch("x = g = [1. 2.], λ = 0.5", "none, or zero", shown(gradient))
+        raise mismatch("x = g = [1. 2.], λ = 0.5", "none, or zero", describe_array(gradient))
 
 
 @check("C6")
@@ -202,7 +202,7 @@ def twice(harness: Harness) -> None:
 
             g = some((2,), dtype)
             gradient = run_of(harness.program(fn, (2,), dtype))(g, g)[1]
-            given = f"g = {shown(g)} ({dtype}), a = {a}, b = {b}"
+            given = f"g = {describe_array(g)} ({dtype}), a = {a}, b = {b}"
             expect(harness, given, gradient, (a * b * g).astype(dtype))
 
 
@@ -249,7 +249,7 @@ def lambda_array(harness: Harness) -> None:
     per_sample = np.array([[1.0], [5.0]])
     for lam in (per_sample, per_sample.astype(dtype), some((2, 3), dtype), some((3,), "int64")):
         run = run_of(harness.program(functools.partial(fn, lam=lam), (2, 3), dtype))
-        given = f"g = {shown(g)}, λ = {shown(lam)}"
+        given = f"g = {describe_array(g)}, λ = {describe_array(lam)}"
         expect(harness, given, run(g, g)[1], pulled_back(g, lam))
     for shape, lam_shape in ENLARGING:
         x, lam = some(shape, dtype), some(lam_shape, "float64")
@@ -264,7 +264,7 @@ def graph_lambda_array(harness: Harness) -> None:
     g = some((2, 3), dtype)
     for lam in (np.array([[1.0], [5.0]], dtype), some((2, 3), dtype)):
         run = harness.graph_lambda(harness.reverse, (2, 3), dtype, lam.shape, dtype)
-        given = f"g = {shown(g)}, λ = {shown(lam)}"
+        given = f"g = {describe_array(g)}, λ = {describe_array(lam)}"
         expect(harness, given, as_given(run, g, lam), pulled_back(g, lam))
     for shape, lam_shape in ENLARGING:
         x, lam = some(shape, dtype), some(lam_shape, dtype)
