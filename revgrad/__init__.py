@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from revgrad import schedules
 from revgrad._registry import backends
-from revgrad._reverse import get_backend, register, reverse, unregister
+from revgrad._reverse import get_backend, register, reverse, scale_gradient, unregister
 from revgrad._variable import LambdaVariable
 from revgrad._version import __version__
 from revgrad.backend import Backend, BackendSpec
@@ -48,6 +48,7 @@ __all__ = [
     "hookimpl",
     "register",
     "reverse",
+    "scale_gradient",
     "schedules",
     "unregister",
 ]

@@ -1,28 +1,25 @@
-"""The judge of λ: one place that says what a λ is, before any framework sees it (C8)."""
+"""Validation of λ and of factors: what is accepted, in which form, and the words of every error."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from revgrad.exceptions import InvalidLambdaError
+from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
-_NOT_A_NUMBER = {
-    bool: "a bool is not a strength: write 1.0 or 0.0",
-    str: "it is text: convert it with float()",
-    bytes: "it is text: convert it with float()",
-    type(None): "pass 0.0 to switch the reversal off",
+_NOT_NUMBERS = {
+    bool: "A bool is not a strength: write 1.0 or 0.0.",
+    str: "It is text: convert it with float().",
+    bytes: "It is text: convert it with float().",
+    type(None): "Pass 0.0 to switch the reversal off.",
 }
 
 
 def normalize_lambda(lam: Any) -> Any:
-    """Return `lam` as the backends take it, or refuse it.
-
-    `revgrad.reverse` has judged λ before a backend sees it. A backend calls this itself only
-    where its native form (an Op, a layer) is used without `revgrad.reverse`.
+    """Validate λ and return it in the form that backends take.
 
     Parameters
     ----------
@@ -34,14 +31,14 @@ def normalize_lambda(lam: Any) -> Any:
     float, numpy.ndarray or object
         A Python float for a real number, a 0-d array or a NumPy scalar; a float array for an
         array of real numbers; anything else (a `revgrad.LambdaVariable`, a value of some
-        framework) as it is, for the backend to take or to refuse.
+        framework) as it is, for the backend to accept or to reject.
 
     Raises
     ------
     InvalidLambdaError
         If `lam` is a number, or an array holding one, that is negative, infinite, nan or not
-        real; if it is a bool, a string, ``None``, a list, tuple, dict or set; or if it can be
-        called, as a schedule can.
+        real; if it is a bool, a string, ``None``, a list, tuple, dict or set, a masked array; or
+        if it is callable, as a schedule is.
 
     Examples
     --------
@@ -52,31 +49,39 @@ def normalize_lambda(lam: Any) -> Any:
     Traceback (most recent call last):
       ...
     revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
-The backward factor is -λ already: pass 1, not -1.
+The gradient is multiplied by -λ already: pass 1, not -1.
     """
-    if isinstance(lam, (np.ndarray, np.generic)):
-        return _judge_array(lam)
-    if isinstance(lam, numbers.Real) and not isinstance(lam, bool):
-        return _judge_real(lam)
-    for kind, advice in _NOT_A_NUMBER.items():
-        if isinstance(lam, kind):
-            raise _invalid(lam, advice[0].upper() + advice[1:] + ".")
-    if isinstance(lam, numbers.Number):  # complex, Decimal
-        raise _invalid(lam, "Pass a real number: float(lam).")
-    if isinstance(lam, (list, tuple, dict, set, frozenset)):
-        raise _invalid(lam, "For one λ per sample pass an array that broadcasts to x.")
-    if callable(lam):
-        raise _invalid(
-            lam,
-            "It can be called, so it looks like a schedule: call it with the progress p in [0, 1] "
-            "and pass the λ it returns, or give it to a revgrad.LambdaScheduler, which sets a "
-            "revgrad.LambdaVariable at each step, and pass that variable.",
-        )
-    return lam
+    return _normalize(lam, signed=False)
+
+
+def normalize_factor(factor: Any) -> Any:
+    """Validate the factor of `revgrad.scale_gradient`: `normalize_lambda` with any sign.
+
+    Parameters
+    ----------
+    factor : object
+        What the user gave as the factor.
+
+    Returns
+    -------
+    float, numpy.ndarray or object
+        As for `normalize_lambda`.
+
+    Raises
+    ------
+    InvalidLambdaError
+        As for `normalize_lambda`; negative numbers are accepted.
+
+    Examples
+    --------
+    >>> normalize_factor(-1)
+    -1.0
+    """
+    return _normalize(factor, signed=True)
 
 
 def lambda_as_float(lam: Any) -> float:
-    """Return `lam` as a float if it is one valid number, as a `LambdaVariable` holds it.
+    """Return λ as a float, for what holds a single number.
 
     Parameters
     ----------
@@ -93,46 +98,269 @@ def lambda_as_float(lam: Any) -> float:
     InvalidLambdaError
         If `lam` is not a single real, finite number that is at least 0.
     """
-    judged = normalize_lambda(lam)
-    if type(judged) is not float:
-        raise _invalid(lam, "One single number is needed here.")
-    return judged
+    value = normalize_lambda(lam)
+    if type(value) is not float:
+        raise _invalid(lam, "Expected a scalar.", signed=False)
+    return value
 
 
-def _judge_real(lam: Any) -> float:
-    try:
-        value = float(lam)
-    except OverflowError:  # an int too large for a float
-        value = math.inf
-    if value < 0:
-        text = _cut_repr(lam)
+def _normalize(value: Any, signed: bool) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _normalize_array(value, signed)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return _normalize_number(value, signed)
+    for kind, advice in _NOT_NUMBERS.items():
+        if isinstance(value, kind):
+            raise _invalid(value, advice, signed)
+    if isinstance(value, numbers.Number):  # complex, Decimal
+        raise _invalid(value, "Pass a real number, for instance with float().", signed)
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        raise _invalid(value, "For one value per sample pass an array that broadcasts to x.", signed)
+    # A LambdaScheduler, which this module must not import, says what to pass in its place.
+    advice = getattr(type(value), "_advice_as_lambda", "")
+    if advice:
+        raise _invalid(value, advice, signed)
+    if callable(value):
         raise _invalid(
-            lam, f"The backward factor is -λ already: pass {text.lstrip('-')}, not {text}."
+            value,
+            "It is callable, so it looks like a schedule: call it with the progress p in [0, 1] "
+            "and pass the λ that it returns, or give it to a revgrad.LambdaScheduler, which sets "
+            "a revgrad.LambdaVariable at each step, and pass that variable.",
+            signed,
         )
-    if not value < math.inf:  # nan too
-        raise _invalid(lam, "Look at what computed it.")
-    return abs(value)  # -0.0 is the λ 0.0
+    return value
 
 
-def _judge_array(lam: Any) -> Any:
-    array = np.asarray(lam)
+def _normalize_number(value: Any, signed: bool) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # an int too large for a float
+        number = math.inf if value > 0 else -math.inf
+    if number < 0 and not signed:
+        text = _short_repr(value)
+        raise _invalid(
+            value,
+            f"The gradient is multiplied by -λ already: pass {text.lstrip('-')}, not {text}.",
+            signed,
+        )
+    if not math.isfinite(number):
+        raise _invalid(value, "Check the code that computed it.", signed)
+    return number if signed else abs(number)  # -0.0 is the λ 0.0
+
+
+def _normalize_array(value: Any, signed: bool) -> Any:
+    if isinstance(value, np.ma.MaskedArray):
+        raise _invalid(value, "It is masked: fill it with numbers, value.filled(0).", signed)
+    array = np.asarray(value)
     if array.dtype.kind not in "fiu":
-        raise _invalid(lam, f"Its dtype is {array.dtype}: cast it to a float dtype.")
+        raise _invalid(value, f"Its dtype is {array.dtype}: cast it to a float dtype.", signed)
     if array.ndim == 0:
-        return _judge_real(array.item())
-    bad = ~(np.isfinite(array) & (array >= 0))
+        return _normalize_number(array.item(), signed)
+    bad = ~np.isfinite(array)
+    if not signed:
+        bad |= ~(array >= 0)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise _invalid(
             array[where],
-            f"It stands at index {where} of an array of shape {array.shape}; "
+            f"It is at index {where} of an array of shape {array.shape}; "
             f"{int(bad.sum())} of {array.size} elements are invalid.",
+            signed,
         )
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def check_lambda_shape(
+    lam_shape: Sequence[Optional[int]],
+    x_shape: Sequence[Optional[int]],
+    signed: bool = False,
+) -> None:
+    """Reject a λ that does not broadcast to `x`, or would enlarge it (C16).
+
+    Parameters
+    ----------
+    lam_shape, x_shape : sequence of int or None
+        The shapes; None stands for a length that is not known yet.
+    signed : bool, optional
+        Whether it is the factor of `revgrad.scale_gradient`, for the words of the error.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If λ has more dimensions than `x`, a length that is neither 1 nor that of `x`, or a
+        length that is not known where that of `x` is 1.
+
+    Examples
+    --------
+    >>> check_lambda_shape((32, 1), (32, 100))
+    >>> check_lambda_shape((32,), (32, 100))
+    Traceback (most recent call last):
+      ...
+    revgrad.exceptions.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
+(32, 100) without enlarging it. Give it the shape of x with length 1 wherever it does not vary: \
+one value per sample is lam.reshape(-1, 1).
+    """
+    lengths = zip(reversed(lam_shape), reversed(x_shape))
+    if len(lam_shape) <= len(x_shape) and all(
+        ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)
+        for ours, theirs in lengths
+    ):
+        return
+    per_sample = ", ".join(["-1"] + ["1"] * (len(x_shape) - 1))
+    raise InvalidLambdaError(
+        f"{_symbol(signed)} of shape {tuple(lam_shape)} does not broadcast to x of shape "
+        f"{tuple(x_shape)} without enlarging it. Give it the shape of x with length 1 wherever it "
+        f"does not vary: one value per sample is {'factor' if signed else 'lam'}"
+        f".reshape({per_sample})."
+    )
+
+
+def cast_lambda(lam: Any, dtype: Any) -> Any:
+    """Cast a number or an array to the dtype of `x` (C3).
+
+    Parameters
+    ----------
+    lam : float or numpy.ndarray
+        λ as `normalize_lambda` returns it, or a factor.
+    dtype : numpy.dtype
+        A real floating dtype.
+
+    Returns
+    -------
+    numpy.ndarray
+        A new array of the shape of `lam`.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If an element is too large for the dtype.
+
+    Examples
+    --------
+    >>> cast_lambda(0.5, "float32")
+    array(0.5, dtype=float32)
+    >>> cast_lambda(1e5, "float16")
+    Traceback (most recent call last):
+      ...
+    revgrad.exceptions.InvalidLambdaError: 100000.0 is too large a λ or factor for x of dtype \
+float16: it would become infinite.
+    """
+    with np.errstate(over="ignore"):
+        cast = np.array(lam).astype(dtype)
+    if not np.isfinite(cast).all():
+        raise too_large_error(lam, np.dtype(dtype))
+    return cast
+
+
+def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
+    """Build the error for a λ or factor that the dtype of `x` cannot hold.
+
+    Parameters
+    ----------
+    lam : float or array
+        λ or the factor.
+    dtype : object
+        The dtype of `x`.
+
+    Returns
+    -------
+    InvalidLambdaError
+        To be raised by the caller.
+    """
+    values = np.ravel(np.asarray(lam, float))
+    return InvalidLambdaError(
+        f"{float(values[np.argmax(np.abs(values))])} is too large a λ or factor for x of dtype "
+        f"{dtype}: it would become infinite."
+    )
+
+
+def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
+    """Build the error for an `x` whose dtype carries no gradient (C17).
+
+    Parameters
+    ----------
+    x : object
+        What was given.
+    dtype : object
+        Its dtype.
+
+    Returns
+    -------
+    UnsupportedTypeError
+        To be raised by the caller.
+    """
+    return UnsupportedTypeError(
+        f"x is a {type(x).__name__} of dtype {dtype}, which carries no gradient. Cast it to a "
+        "floating dtype first, or use the floating value that it was computed from."
+    )
+
+
+def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidLambdaError:
+    """Build the error for a λ that the framework does not know.
+
+    Parameters
+    ----------
+    lam : object
+        What was given as λ.
+    known : str
+        What the backend accepts besides a number, an array and a `revgrad.LambdaVariable`.
+    signed : bool, optional
+        Whether it is the factor of `revgrad.scale_gradient`.
+
+    Returns
+    -------
+    InvalidLambdaError
+        To be raised by the caller.
+    """
+    kind = type(lam)
+    return InvalidLambdaError(
+        f"{_symbol(signed)} must be {_requirement(signed)}, a float array that broadcasts to x, "
+        f"a LambdaVariable{f', or {known}' if known else ''}; got an object of type "
+        f"{kind.__module__}.{kind.__qualname__}."
+    )
+
+
+def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
+    """Build the error for a λ that asks for a gradient (C5).
+
+    Parameters
+    ----------
+    signed : bool, optional
+        Whether it is the factor of `revgrad.scale_gradient`.
+
+    Returns
+    -------
+    InvalidLambdaError
+        To be raised by the caller.
+    """
+    return InvalidLambdaError(
+        f"{_symbol(signed)} asks for a gradient, and it has none: nothing would ever train it. "
+        "Detach it from the graph, or change it with a revgrad.LambdaScheduler."
+    )
+
+
+def not_real_error(dtype: Any, signed: bool = False) -> InvalidLambdaError:
+    """Build the error for a framework value as λ whose dtype is not real.
+
+    Parameters
+    ----------
+    dtype : object
+        Its dtype.
+    signed : bool, optional
+        Whether it is the factor of `revgrad.scale_gradient`.
+
+    Returns
+    -------
+    InvalidLambdaError
+        To be raised by the caller.
+    """
+    return InvalidLambdaError(
+        f"{_symbol(signed)} must be real; got a value of dtype {dtype}. Cast it to a float dtype."
+    )
+
+
 def describe_value(value: Any) -> str:
-    """Return the repr of a value, cut where it is long, and the name of its type.
+    """Return the repr of a value, shortened where it is long, and the name of its type.
 
     Parameters
     ----------
@@ -144,10 +372,10 @@ def describe_value(value: Any) -> str:
     str
         For instance ``"-1 (int)"``.
     """
-    return f"{_cut_repr(value)} ({type(value).__name__})"
+    return f"{_short_repr(value)} ({type(value).__name__})"
 
 
-def _cut_repr(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python 3.11 and newer write no int of more than 4300 digits
@@ -155,7 +383,15 @@ def _cut_repr(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _invalid(lam: Any, advice: str) -> InvalidLambdaError:
+def _symbol(signed: bool) -> str:
+    return "The factor" if signed else "λ"
+
+
+def _requirement(signed: bool) -> str:
+    return "a real, finite number" if signed else "a real, finite number >= 0"
+
+
+def _invalid(value: Any, advice: str, signed: bool) -> InvalidLambdaError:
     return InvalidLambdaError(
-        f"λ must be a real, finite number >= 0; got {describe_value(lam)}. {advice}"
+        f"{_symbol(signed)} must be {_requirement(signed)}; got {describe_value(value)}. {advice}"
     )

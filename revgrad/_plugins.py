@@ -24,7 +24,7 @@ _HOOK = "revgrad_backends"
 
 @dataclass(frozen=True)
 class PluginFailure:
-    """Why a plugin, or one record of it, was left out.
+    """Why a plugin, or one spec of it, was left out.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class PluginFailure:
     distribution : str
         The name and version of the distribution that installed it.
     stage : str
-        ``"import"``, ``"registration"``, ``"hook"`` or ``"offer"``.
+        ``"import"``, ``"registration"``, ``"hook"`` or ``"spec"``.
     error : BaseException
         What was raised.
     """
@@ -45,7 +45,7 @@ class PluginFailure:
 
     @property
     def reason(self) -> str:
-        """The kind and the words of the error, in one line."""
+        """The type and the message of the error, in one line."""
         return describe_error(self.error)
 
     def __str__(self) -> str:
@@ -57,27 +57,27 @@ class PluginFailure:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A record that a plugin offers, and where it comes from."""
+class DiscoveredSpec:
+    """A spec that a plugin returned, and where it comes from."""
 
     spec: BackendSpec
     plugin: str
     distribution: str
 
-    def refused(self, error: Exception) -> PluginFailure:
-        """Return the failure that says why this record is not taken."""
-        return PluginFailure(self.plugin, self.distribution, "offer", error)
+    def rejected(self, error: Exception) -> PluginFailure:
+        """Return the failure that says why this spec is not used."""
+        return PluginFailure(self.plugin, self.distribution, "spec", error)
 
 
-def discover() -> Tuple[List[Offer], List[PluginFailure]]:
-    """Load every plugin of the entry-point group ``revgrad`` and collect what it offers.
+def discover() -> Tuple[List[DiscoveredSpec], List[PluginFailure]]:
+    """Load every plugin of the entry-point group ``revgrad`` and collect its specs.
 
     Reads the metadata of each installed distribution: some milliseconds, once in a process.
 
     Returns
     -------
-    offers : list of Offer
-        In the order of the distributions on the path; not yet judged.
+    specs : list of DiscoveredSpec
+        In the order of the distributions on the path; not validated yet.
     failures : list of PluginFailure
         One for each plugin that was left out.
     """
@@ -85,7 +85,7 @@ def discover() -> Tuple[List[Offer], List[PluginFailure]]:
     manager.add_hookspecs(hookspecs)
     for name in disabled():
         manager.set_blocked(name)
-    offers: List[Offer] = []
+    found: List[DiscoveredSpec] = []
     failures: List[PluginFailure] = []
     for name, distribution, load in entry_points():
         if manager.is_blocked(name):
@@ -96,14 +96,38 @@ def discover() -> Tuple[List[Offer], List[PluginFailure]]:
             stage = "registration"
             _register(manager, plugin, name)
             stage = "hook"
-            records = _call(manager, plugin)
+            specs = _call(manager, plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin that exits, or skips as a test does, is broken
             failures.append(PluginFailure(name, distribution, stage, error))
         else:
-            offers.extend(Offer(spec, name, distribution) for spec in records)
-    return offers, failures
+            found.extend(DiscoveredSpec(spec, name, distribution) for spec in specs)
+    return found, failures
+
+
+def unknown_disabled() -> List[str]:
+    """Return a warning about the names in ``REVGRAD_DISABLE`` that no plugin has, if any."""
+    if not disabled():
+        return []
+    known = [name for name, _, _ in entry_points()]
+    unknown = [name for name in disabled() if name not in known]
+    if not unknown:
+        return []
+    return [
+        f"REVGRAD_DISABLE lists unknown plugins: {', '.join(unknown)}. Known plugins: "
+        f"{', '.join(known)}."
+    ]
+
+
+def extra_of(distribution: str, name: str) -> str:
+    """Return the requirement that installs a framework, ``"revgrad[jax]"``, where there is one."""
+    project = distribution.split()[0]
+    try:
+        extras = importlib.metadata.metadata(project).get_all("Provides-Extra") or []
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    return f"{project}[{name}]" if name in extras else ""
 
 
 def disabled() -> Tuple[str, ...]:
@@ -171,14 +195,14 @@ def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
 def _call(manager: pluggy.PluginManager, plugin: Any) -> List[BackendSpec]:
     others = [each for each in manager.get_plugins() if each is not plugin]
     results: List[Any] = manager.subset_hook_caller(_HOOK, others)()
-    records: List[BackendSpec] = []
+    specs: List[BackendSpec] = []
     for result in results:
         if isinstance(result, BackendSpec):
             result = [result]
         if isinstance(result, (str, bytes, Mapping)) or not isinstance(result, Iterable):
             kind = type(result).__name__
-            raise TypeError(f"{_HOOK} must return records; got {result!r} ({kind})")
-        records.extend(result)
+            raise TypeError(f"{_HOOK} must return specs; got {result!r} ({kind})")
+        specs.extend(result)
     if not results:  # pluggy drops None
-        raise TypeError(f"{_HOOK} returned None; return its records")
-    return records
+        raise TypeError(f"{_HOOK} returned None; return its specs")
+    return specs

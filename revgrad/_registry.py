@@ -6,6 +6,7 @@ else happens once in a process, or once for each new type.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import threading
@@ -13,6 +14,8 @@ import warnings
 import weakref
 from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
+from revgrad._tracers import evaluated_while_traced
+from revgrad._variable import LambdaVariable
 from revgrad.backend import Backend, BackendSpec
 from revgrad.exceptions import (
     AmbiguousBackendError,
@@ -36,14 +39,14 @@ class Registry:
     Attributes
     ----------
     failures : list of revgrad._plugins.PluginFailure
-        The plugins, or records of them, that were left out at discovery.
-    offers : dict of str to revgrad._plugins.Offer
+        The plugins, or specs of them, that were left out at discovery.
+    sources : dict of str to revgrad._plugins.DiscoveredSpec
         Where each backend that was discovered comes from, by its name.
     """
 
     def __init__(self) -> None:
         self.failures: List[Any] = []
-        self.offers: Dict[str, Any] = {}
+        self.sources: Dict[str, Any] = {}
         self._specs: Dict[str, BackendSpec] = {_NUMPY.name: _NUMPY}
         self.loaded: Dict[str, Backend] = {}
         self._discovered = False
@@ -52,7 +55,7 @@ class Registry:
         self.by_type: MutableMapping[type, Backend] = weakref.WeakKeyDictionary()
 
     def specs(self) -> Dict[str, BackendSpec]:
-        """Return the records by name, discovering plugins at the first call."""
+        """Return the specs by name, discovering plugins at the first call."""
         if not self._discovered:
             self._discover()
         return self._specs
@@ -67,25 +70,25 @@ class Registry:
             try:
                 from revgrad import _plugins
 
-                offers, failures = _plugins.discover()
-                specs, taken = dict(self._specs), {}
-                for offer in offers:
+                found, failures = _plugins.discover()
+                specs, sources = dict(self._specs), {}
+                for each in found:
                     try:
-                        problem = _problem(offer.spec, specs)
-                    except Exception as error:  # a record with a repr that fails, say
-                        failures.append(offer.refused(error))
+                        problem = _problem(each.spec, specs)
+                    except Exception as error:  # a spec with a repr that fails, say
+                        failures.append(each.rejected(error))
                         continue
                     if problem:
-                        failures.append(offer.refused(ValueError(problem)))
+                        failures.append(each.rejected(ValueError(problem)))
                     else:
-                        specs[offer.spec.name], taken[offer.spec.name] = offer.spec, offer
-                self.failures, self.offers = failures, taken
+                        specs[each.spec.name], sources[each.spec.name] = each.spec, each
+                self.failures, self.sources = failures, sources
                 self._replace(specs)
                 self._discovered = True
             finally:
                 self._discovering = False
-        for failure in failures:
-            warnings.warn(str(failure), PluginWarning, stacklevel=_level_of_the_caller())
+        for message in (*map(str, failures), *_plugins.unknown_disabled()):
+            warnings.warn(message, PluginWarning, stacklevel=_level_of_the_caller())
 
     def register(self, spec: BackendSpec) -> None:
         """Add a backend; see `revgrad.register`."""
@@ -110,13 +113,13 @@ class Registry:
 
     def _replace(self, specs: Dict[str, BackendSpec]) -> None:
         # New objects instead of changed ones: a thread that reads the old ones meanwhile is not
-        # disturbed, and what it still caches goes with them. The records come first, and are read
+        # disturbed, and what it still caches goes with them. The specs come first, and are read
         # last: what is cached under the new ones was chosen from them.
         self._specs = specs
         self.by_type = weakref.WeakKeyDictionary()
 
     def spec(self, name: str) -> BackendSpec:
-        """Return the record of that name."""
+        """Return the spec of that name."""
         spec = self.specs().get(name) if isinstance(name, str) else None
         if spec is None:
             raise self._unknown(name)
@@ -124,11 +127,12 @@ class Registry:
 
     def get_backend(self, name: str) -> Backend:
         """Return the backend of that name, loading it at the first call."""
-        spec = self.spec(name)
-        try:
-            return self.loaded[name]
-        except KeyError:
-            return self._load(spec)
+        return self._backend_of(self.spec(name))
+
+    def _backend_of(self, spec: BackendSpec) -> Backend:
+        """Return the backend of a spec, which another thread may have unregistered meanwhile."""
+        backend = self.loaded.get(spec.name)
+        return self._load(spec) if backend is None else backend
 
     def _load(self, spec: BackendSpec) -> Backend:
         # The factory is imported without holding the lock: it imports a framework, and a thread
@@ -141,7 +145,7 @@ class Registry:
             needs = f" It requires {spec.requires}." if spec.requires else ""
             raise BackendUnavailableError(
                 f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
-                f"{describe_error(error, 1000)}.{needs} Install what is missing, or call "
+                f"{describe_error(error, 1000)}.{needs}{self._how_to_install(spec)} Call "
                 f"revgrad.unregister({spec.name!r}) to do without it."
             ) from error
         with self._lock:
@@ -153,19 +157,16 @@ class Registry:
         """Choose the backend for a type and remember it."""
         self.specs()  # discovers
         cache = self.by_type
-        backend = cache[kind] = self.get_backend(self._choose(kind, self._specs).name)
+        backend = cache[kind] = self._backend_of(self._choose(kind, self._specs))
         return backend
 
+    # It discovers, imports and locks, none of which can be traced.
+    @evaluated_while_traced
     def ready(self, kind: type, name: Optional[str]) -> str:
         """Load the backend of that name, or else of that type, and return its name."""
-        if name is None:
-            name = self._choose(kind, self.specs()).name
-        self.get_backend(name)
-        return name
-
-    # A tracer of Python code, torch.compile, runs it while it traces, and keeps the answer: what
-    # it does, discover and import and lock, cannot be traced.
-    ready._dynamo_marked_constant = True  # type: ignore[attr-defined]
+        spec = self._choose(kind, self.specs()) if name is None else self.spec(name)
+        self._backend_of(spec)
+        return spec.name
 
     def _choose(self, kind: type, specs: Mapping[str, BackendSpec]) -> BackendSpec:
         ancestors = kind.__mro__
@@ -196,21 +197,28 @@ class Registry:
             )
         return spec
 
+    def _how_to_install(self, spec: BackendSpec) -> str:
+        from revgrad import _plugins
+
+        source = self.sources.get(spec.name)
+        extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
+        return f" Install it with: pip install {extra!r}." if extra else " Install what is missing."
+
     def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
-        swapped = " Are x and lam swapped? The call is reverse(x, lam)."
         return UnsupportedTypeError(
-            f"No backend claims the type {_name(kind)}."
-            f"{swapped if issubclass(kind, (int, float)) else ''} "
-            f"Known backends: {known}.{self._broken()} "
-            "Pass a value of one of these frameworks (a number or list: numpy.asarray(x)), install "
-            "the plugin of yours, or name a backend: reverse(x, lam, backend=...)."
+            f"No backend claims the type {_name(kind)}.{_advice(kind)} Known backends: {known}."
+            f"{self._broken()} Pass a value of one of these frameworks (a number: "
+            "numpy.asarray(x)), install the plugin of yours, or name a backend: "
+            "reverse(x, lam, backend=...)."
         )
 
     def _unknown(self, name: object) -> BackendUnavailableError:
+        nearest = difflib.get_close_matches(str(name), self._specs, 1)
         return BackendUnavailableError(
-            f"There is no backend named {name!r}. Known backends: {', '.join(self._specs)}."
-            f"{self._broken()} Install the plugin that offers it."
+            f"There is no backend named {name!r}."
+            f"{f' Did you mean {nearest[0]!r}?' if nearest else ''} Known backends: "
+            f"{', '.join(self._specs)}.{self._broken()} Install the plugin that has it."
         )
 
     def _broken(self) -> str:
@@ -282,13 +290,27 @@ def resolve_reference(reference: str) -> Any:
 def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
     if not isinstance(spec, BackendSpec):
         return f"expected a revgrad.BackendSpec; got {spec!r} ({type(spec).__name__})"
-    problems = list(spec.problems())
+    problems = list(BackendSpec.problems(spec))  # not what a subclass makes of it
     if not problems and spec.name in specs:
         problems.append(
             f"the name is taken by the backend of {specs[spec.name].factory}: choose another, or "
             f"call revgrad.unregister({spec.name!r}) first"
         )
-    return f"the record of backend {spec.name!r}: " + "; ".join(problems) if problems else ""
+    return f"the spec of backend {spec.name!r}: " + "; ".join(problems) if problems else ""
+
+
+def _advice(kind: type) -> str:
+    """Return what to do with an `x` of a type that people often pass by mistake."""
+    if issubclass(kind, (int, float, LambdaVariable)) or hasattr(kind, "_advice_as_lambda"):
+        return " Are x and lam swapped? The call is reverse(x, lam)."
+    if issubclass(kind, (list, tuple, dict)):
+        return (
+            " Map over its items, for instance jax.tree.map(lambda leaf: revgrad.reverse(leaf, "
+            "lam), x); of JAX, revgrad_jax.reverse_gradient takes a whole pytree."
+        )
+    if callable(getattr(kind, "__call__", None)) and kind.__call__ is not type.__call__:
+        return " It is callable, as a module is: reverse the value that it returns."
+    return ""
 
 
 def _root(reference: str) -> str:

@@ -1,17 +1,32 @@
-"""`reverse`: the one call, and the functions around it."""
+"""`reverse` and `scale_gradient`, and the functions around them."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
-from revgrad._lambda import normalize_lambda
 from revgrad._registry import registry
-from revgrad._variable import LambdaVariable
+from revgrad._tracers import not_rewritten, traced_as
 from revgrad.backend import Backend, BackendSpec
 
+X = TypeVar("X")
 
-def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
+
+def _chosen_while_traced(x: Any, backend: Optional[str]) -> Backend:
+    # The weak cache would be unreadable here, and each new type would compile every program again.
+    return registry.loaded[registry.ready(type(x), backend)]
+
+
+def _reverse_traced(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
+    return _chosen_while_traced(x, backend).reverse(x, lam)
+
+
+def _scale_gradient_traced(x: Any, factor: Any, *, backend: Optional[str] = None) -> Any:
+    return _chosen_while_traced(x, backend).scale_gradient(x, factor)
+
+
+@not_rewritten
+@traced_as(_reverse_traced)
+def reverse(x: X, lam: Any, *, backend: Optional[str] = None) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     This is the gradient reversal layer of domain-adversarial training [1]_ [2]_: put it between
@@ -60,29 +75,67 @@ def reverse(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
     >>> revgrad.reverse(np.array([1.0, -0.0]), 0.3)
     array([ 1., -0.])
     """
-    # The warm path: a float λ, or one that was judged before, and a known type of x.
-    kind = type(lam)
-    if not (kind is float and 0.0 <= lam < math.inf or kind is LambdaVariable):
-        lam = normalize_lambda(lam)
+    # The warm path: one look-up by type, and the backend's own call.
     if backend is None:
         chosen = registry.by_type.get(type(x))
         if chosen is None:
             chosen = registry.find(type(x))
     else:
         chosen = registry.get_backend(backend)
-    return chosen.reverse(x, lam)
+    return chosen.reverse(x, lam)  # type: ignore[no-any-return]
 
 
-def _reverse_traced(x: Any, lam: Any, *, backend: Optional[str] = None) -> Any:
-    if not (type(lam) is float and 0.0 <= lam < math.inf):  # which may be symbolic
-        lam = normalize_lambda(lam)
-    name = registry.ready(type(x), backend)
-    return registry.loaded[name].reverse(x, lam)
+@not_rewritten
+@traced_as(_scale_gradient_traced)
+def scale_gradient(x: X, factor: Any, *, backend: Optional[str] = None) -> X:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
+    The same mechanism as `reverse`, for any real factor: 0.1 slows a branch down, 0 stops its
+    gradient and keeps it connected, a negative factor reverses. With an array it is selective:
+    ``scale_gradient(x, where(mask, -lam, 1))`` reverses where ``mask`` holds, and nowhere else.
 
-# What torch.compile traces instead. In the weak cache of `reverse` a type that nobody has reversed
-# yet could not be looked up, and each new type would compile every program again.
-reverse._torchdynamo_inline = _reverse_traced  # type: ignore[attr-defined]
+    Parameters
+    ----------
+    x : value of some framework
+        Any shape, a floating dtype. The backend is chosen by its type. A NumPy array comes back
+        as it is: a constant has no gradient.
+    factor : float, LambdaVariable, in-graph value or array
+        Any real, finite number. A value of the framework, or an array, may have any shape that
+        broadcasts to the shape of `x` without enlarging it.
+    backend : str, optional
+        The name of a backend, instead of the choice by type.
+
+    Returns
+    -------
+    value of the same framework
+        Equal to `x` bit for bit, of the same shape and dtype.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If `factor` is not a factor: not finite, not real, a bool, text, a schedule that was not
+        called, or an object that the backend does not know.
+    UnsupportedTypeError
+        If no backend claims the type of `x`, or its dtype carries no gradient.
+    AmbiguousBackendError
+        If two backends claim classes of the package that the type of `x` comes from.
+    BackendUnavailableError
+        If the backend does not exist or does not load.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import revgrad
+    >>> revgrad.scale_gradient(np.array([1.0, -0.0]), -0.1)
+    array([ 1., -0.])
+    """
+    if backend is None:
+        chosen = registry.by_type.get(type(x))
+        if chosen is None:
+            chosen = registry.find(type(x))
+    else:
+        chosen = registry.get_backend(backend)
+    return chosen.scale_gradient(x, factor)  # type: ignore[no-any-return]
 
 
 def get_backend(name: str) -> Backend:
@@ -117,12 +170,12 @@ def register(spec: BackendSpec) -> None:
     Parameters
     ----------
     spec : BackendSpec
-        Its record.
+        Its spec.
 
     Raises
     ------
     ValueError
-        If `spec` is not a sound record, or its name is taken.
+        If `spec` is not valid, or its name is taken.
 
     Examples
     --------
@@ -147,7 +200,7 @@ def unregister(name: str) -> BackendSpec:
     Returns
     -------
     BackendSpec
-        The record that was removed; `register` takes it back.
+        The spec that was removed; `register` takes it back.
 
     Raises
     ------
@@ -155,8 +208,3 @@ def unregister(name: str) -> BackendSpec:
         If no backend has that name.
     """
     return registry.unregister(name)
-
-
-# tf.function calls a function that is marked so as it is; of any other it rewrites the Python code,
-# and that of all that it calls, discovery and imports included.
-reverse.autograph_info__ = {}  # type: ignore[attr-defined]

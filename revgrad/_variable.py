@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Dict, Tuple, Type
 from revgrad._lambda import lambda_as_float
 
 if TYPE_CHECKING:
-    from revgrad.backend import Backend
+    from revgrad._native import Native
 
 
 class LambdaVariable:
     """A λ that the user owns and may change at any time.
 
-    Every backend that meets the variable gets one native cell for it (a shared variable, a
-    buffer, ...), made on first use. Setting `value` writes to all cells, so a compiled program
+    Each framework that meets the variable gets one native cell for it (a shared variable, a
+    tensor, ...), made on first use. Setting `value` writes to all cells, so a compiled program
     sees the new λ in its next run, without being compiled again. λ is the value at the forward
     pass.
 
@@ -31,8 +31,9 @@ class LambdaVariable:
 
     Notes
     -----
-    A variable pickles and deep-copies as its value: the copy has cells of its own. Setting and
-    reading are safe from several threads.
+    A copy has the value, and cells of its own. Where the framework can copy a cell along with the
+    program that reads it, a program and a variable that are copied or pickled together stay
+    together. Setting and reading are safe from several threads.
 
     Examples
     --------
@@ -40,66 +41,89 @@ class LambdaVariable:
     >>> lam.value = 0.3
     >>> lam
     LambdaVariable(0.3)
+    >>> f"{lam:.2f}", float(lam)
+    ('0.30', 0.3)
     >>> lam.value = -1
     Traceback (most recent call last):
       ...
     revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
-The backward factor is -λ already: pass 1, not -1.
+The gradient is multiplied by -λ already: pass 1, not -1.
     """
 
     __slots__ = ("__weakref__", "_cells", "_lock", "_value")
 
     def __init__(self, value: float = 0.0) -> None:
         self._value = lambda_as_float(value)
-        self._lock = threading.Lock()
-        # By the backend's class, and for good: a program that was compiled with a cell reads it,
-        # also after its backend was unregistered, or registered again as another instance.
-        self._cells: Dict[Type[Backend], Tuple[Backend, Any]] = {}
+        # Reentrant: what stores a value in a cell may ask for a cell.
+        self._lock = threading.RLock()
+        # For good: a compiled program reads its cell also after its backend was unregistered.
+        self._cells: Dict[Native, Any] = {}
 
     @property
     def value(self) -> float:
-        """λ now; setting it judges the new value and writes it to every cell."""
+        """λ now. Setting it validates the new value and writes it to every cell, or to none."""
         return self._value
 
     @value.setter
     def value(self, value: float) -> None:
-        judged = lambda_as_float(value)
+        new = lambda_as_float(value)
         with self._lock:
-            for backend, cell in self._cells.values():
-                backend.set_cell(cell, judged)
-            self._value = judged
+            written = []
+            try:
+                for native, cell in list(self._cells.items()):
+                    written.append((native, cell))
+                    native.set_cell(cell, new)
+            except BaseException:
+                for native, cell in written:
+                    try:
+                        native.set_cell(cell, self._value)
+                    except Exception:  # the cell that failed; the first error is raised
+                        pass
+                raise
+            self._value = new
 
-    def cell(self, backend: Backend) -> Any:
-        """Return the native cell of one backend, made on first use.
+    def cell(self, native: Native) -> Any:
+        """Return the native cell of one framework, made on first use.
 
         Parameters
         ----------
-        backend : Backend
-            The backend that reads the cell.
+        native : revgrad.backend.Native
+            The adapter of the framework.
 
         Returns
         -------
         object
-            The same cell for every instance of a class of backends, for as long as this variable
-            lives.
+            The same cell at each call.
 
         Raises
         ------
         InvalidLambdaError
-            If the backend's framework has no such cell.
+            If the framework has no such cell.
         """
-        kind = type(backend)
         try:
-            return self._cells[kind][1]
+            return self._cells[native]
         except KeyError:
             pass
         with self._lock:
-            if kind not in self._cells:
-                self._cells[kind] = backend, backend.new_cell(self._value)
-            return self._cells[kind][1]
+            if native not in self._cells:
+                self._cells[native] = native.new_cell(self._value)
+            return self._cells[native]
+
+    def __float__(self) -> float:
+        return self._value
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value, spec) if spec else repr(self)
 
     def __repr__(self) -> str:
         return f"LambdaVariable({self._value!r})"
 
-    def __reduce__(self) -> Tuple[Type[LambdaVariable], Tuple[float]]:
-        return type(self), (self._value,)
+    def __reduce__(self) -> Tuple[Type[LambdaVariable], Tuple[float], Any]:
+        cells = {native: cell for native, cell in self._cells.items() if native.copies_cells}
+        return type(self), (self._value,), cells or None
+
+    def __setstate__(self, cells: Dict[Native, Any]) -> None:
+        self._cells.update(cells)
+
+
+LambdaVariable.__module__ = "revgrad"

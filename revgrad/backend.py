@@ -5,22 +5,36 @@ from __future__ import annotations
 import abc
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, FrozenSet, Optional, Sequence, Tuple
+from typing import Any, Callable, FrozenSet, Tuple
 
-import numpy as np
-
-from revgrad._lambda import normalize_lambda
-from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
+from revgrad._lambda import (
+    cast_lambda,
+    check_lambda_shape,
+    learnable_lambda_error,
+    no_gradient_error,
+    normalize_factor,
+    normalize_lambda,
+    not_real_error,
+    too_large_error,
+    unknown_lambda_error,
+)
+from revgrad._native import Native, resolve
 
 __all__ = [
     "CONTRACT",
     "Backend",
     "BackendSpec",
+    "Native",
     "cast_lambda",
     "check_lambda_shape",
-    "normalize_lambda",
+    "learnable_lambda_error",
     "no_gradient_error",
+    "normalize_factor",
+    "normalize_lambda",
+    "not_real_error",
     "residual_form",
+    "resolve",
+    "too_large_error",
     "unknown_lambda_error",
 ]
 
@@ -32,10 +46,10 @@ _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """The light record by which a plugin announces a backend.
+    """The spec by which a plugin announces a backend.
 
-    It holds strings only, so that announcing a backend imports no framework. A spec is checked
-    when it is offered, not when it is made: one bad record must not take its neighbours along.
+    It holds strings only, so that announcing a backend imports no framework. A spec is validated
+    when it is registered, not when it is made: a bad one must not stop the others of its plugin.
 
     Parameters
     ----------
@@ -73,12 +87,12 @@ class BackendSpec:
     contract: int = CONTRACT
 
     def problems(self) -> Tuple[str, ...]:
-        """Say what is wrong with this record.
+        """Say what is wrong with this spec.
 
         Returns
         -------
         tuple of str
-            One sentence for each problem; empty for a sound record.
+            One sentence for each problem; empty for a valid spec.
         """
         found = []
         if not (isinstance(self.name, str) and re.fullmatch(r"[\w.-]+", self.name)):
@@ -110,9 +124,12 @@ def _is_reference(text: Any) -> bool:
 class Backend(abc.ABC):
     """Reverses for one framework.
 
-    One instance serves a whole process and all of its threads. Only `reverse` must be written;
-    the other methods add what the framework can do.
+    One instance serves a whole process and all of its threads. Only `multiply_gradient` must be
+    written; the rest adds what the framework can do.
     """
+
+    native: Native = Native()
+    """The adapter of the framework: how a λ is cast, shaped and stored."""
 
     capabilities: FrozenSet[str] = frozenset()
     """Names of the optional parts of the contract that the framework supports.
@@ -121,69 +138,70 @@ class Backend(abc.ABC):
     """
 
     @abc.abstractmethod
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return `x` unchanged, such that the gradient flowing back through it becomes -λ times it.
+    def multiply_gradient(self, x: Any, factor: Any) -> Any:
+        """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
         Parameters
         ----------
         x : object
             An instance of a claimed class; of any class, where the user named the backend.
-        lam : float, numpy.ndarray, LambdaVariable or object
-            λ as `normalize_lambda` returns it: a float, a float array, a `revgrad.LambdaVariable`
-            (its native cell is ``lam.cell(self)``), or an object that the core does not know. The
-            backend takes that object as an in-graph λ or raises `unknown_lambda_error`.
+        factor : value of the framework
+            What `resolve` returned, or its negative: of the real dtype of `x`, of a shape that
+            broadcasts to `x` without enlarging it. It receives no gradient.
 
         Returns
         -------
         object
             The framework's value, equal to `x` bit for bit.
-
-        Raises
-        ------
-        UnsupportedTypeError
-            If `x` has a dtype that carries no gradient; see `no_gradient_error`.
-        InvalidLambdaError
-            If `lam` is an object that the framework does not know.
         """
 
-    def new_cell(self, value: float) -> Any:
-        """Return a native cell that holds `value`, for a `revgrad.LambdaVariable`.
-
-        A cell is whatever a compiled program reads anew at each run, for instance a shared
-        variable. A framework that has none keeps this method as it is.
+    def reverse(self, x: Any, lam: Any) -> Any:
+        """Return `x` unchanged and multiply the gradient that flows back through it by -λ.
 
         Parameters
         ----------
-        value : float
-            The value at first.
+        x : object
+            As for `multiply_gradient`.
+        lam : object
+            λ as the user gave it.
 
         Returns
         -------
         object
-            The cell, as ``lam.cell(self)`` returns it.
+            As for `multiply_gradient`.
 
         Raises
         ------
+        UnsupportedTypeError
+            If `x` has a dtype that carries no gradient.
         InvalidLambdaError
-            If the framework has no such cell: λ would be frozen silently.
+            If `lam` is not a λ; see `resolve`.
         """
-        raise InvalidLambdaError(
-            f"{type(self).__name__} takes no LambdaVariable: its framework has no cell that a "
-            "compiled program reads anew at each run. Pass lam.value, as an argument of the "
-            "function that is compiled, so that it is not frozen."
-        )
+        return self.multiply_gradient(x, -resolve(x, lam, self.native))
 
-    def set_cell(self, cell: Any, value: float) -> None:
-        """Store `value` in a cell that `new_cell` made.
+    def scale_gradient(self, x: Any, factor: Any) -> Any:
+        """Return `x` unchanged and multiply the gradient that flows back through it by a factor.
 
         Parameters
         ----------
-        cell : object
-            The cell.
-        value : float
-            The new value of λ.
+        x : object
+            As for `multiply_gradient`.
+        factor : object
+            The factor as the user gave it.
+
+        Returns
+        -------
+        object
+            As for `multiply_gradient`.
+
+        Raises
+        ------
+        UnsupportedTypeError
+            If `x` has a dtype that carries no gradient.
+        InvalidLambdaError
+            If `factor` is not a factor; see `resolve`.
         """
-        raise NotImplementedError(f"{type(self).__name__} makes cells but has no set_cell()")
+        return self.multiply_gradient(x, resolve(x, factor, self.native, signed=True))
 
     @property
     def xp(self) -> Any:
@@ -215,21 +233,21 @@ class Backend(abc.ABC):
         return value
 
 
-def residual_form(x: Any, lam: Any, stop_gradient: Callable[[Any], Any], xp: Any) -> Any:
-    """Reverse with nothing but a ``stop_gradient``.
+def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: Any) -> Any:
+    """Multiply the gradient with nothing but a ``stop_gradient``.
 
-    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = x - s` and :math:`y = s - \\lambda r`. The
-    residual `r` is zero and its derivative is one, so `y` is `x` bit for bit and its derivative
-    is -λ, in every order and in every mode of differentiation that the framework has. Where
-    an element of `x` is not finite, `r` would be nan: it is replaced by zero there, and such an
-    element passes no gradient on.
+    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`, with
+    the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus one, so
+    `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
+    differentiation that the framework has. Where an element of `x` is not finite, `r` would be nan: it is replaced by zero there, and such
+    an element passes no gradient on.
 
     Parameters
     ----------
     x : array of the framework
         Any shape, floating dtype.
-    lam : float or array of the framework
-        λ, already of the dtype of `x`, broadcasting to its shape.
+    factor : array of the framework
+        -λ, or any factor: of the dtype of `x`, broadcasting to its shape.
     stop_gradient : callable
         Maps an array to the same values as a constant of differentiation: no gradient arrives at
         it, not a gradient of zero either, which would make a -0.0 of another path 0.0.
@@ -248,128 +266,7 @@ def residual_form(x: Any, lam: Any, stop_gradient: Callable[[Any], Any], xp: Any
     custom derivative rules does better with one of its own.
     """
     stopped = stop_gradient(x)
-    residual = xp.where(xp.isfinite(stopped), x - stopped, xp.zeros_like(stopped))
-    return stopped - lam * residual
-
-
-def check_lambda_shape(
-    lam_shape: Sequence[Optional[int]], x_shape: Sequence[Optional[int]]
-) -> None:
-    """Refuse a λ that does not broadcast to `x`, or would enlarge it (C16).
-
-    Parameters
-    ----------
-    lam_shape, x_shape : sequence of int or None
-        The shapes; None stands for a length that is not known yet.
-
-    Raises
-    ------
-    InvalidLambdaError
-        If λ has more dimensions than `x`, a length that is neither 1 nor that of `x`, or a
-        length that is not known where that of `x` is 1.
-
-    Examples
-    --------
-    >>> check_lambda_shape((32, 1), (32, 100))
-    >>> check_lambda_shape((32,), (32, 100))
-    Traceback (most recent call last):
-      ...
-    revgrad.exceptions.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
-(32, 100) without enlarging it. Give it the shape of x with length 1 wherever it does not vary: \
-one λ per sample is lam.reshape(-1, 1).
-    """
-    lengths = zip(reversed(lam_shape), reversed(x_shape))
-    if len(lam_shape) <= len(x_shape) and all(
-        ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)
-        for ours, theirs in lengths
-    ):
-        return
-    per_sample = ", ".join(["-1"] + ["1"] * (len(x_shape) - 1))
-    raise InvalidLambdaError(
-        f"λ of shape {tuple(lam_shape)} does not broadcast to x of shape {tuple(x_shape)} without "
-        "enlarging it. Give it the shape of x with length 1 wherever it does not vary: one λ per "
-        f"sample is lam.reshape({per_sample})."
-    )
-
-
-def cast_lambda(lam: Any, dtype: Any) -> Any:
-    """Cast a number or an array given as λ to the dtype of `x` (C3).
-
-    Parameters
-    ----------
-    lam : float or numpy.ndarray
-        λ as `normalize_lambda` returns it.
-    dtype : numpy.dtype
-        A real floating dtype.
-
-    Returns
-    -------
-    numpy.ndarray
-        A new array of the shape of `lam`.
-
-    Raises
-    ------
-    InvalidLambdaError
-        If an element is too large for the dtype.
-
-    Examples
-    --------
-    >>> cast_lambda(0.5, "float32")
-    array(0.5, dtype=float32)
-    >>> cast_lambda(1e5, "float16")
-    Traceback (most recent call last):
-      ...
-    revgrad.exceptions.InvalidLambdaError: λ = 100000.0 is too large for x of dtype float16: it \
-would become infinite.
-    """
-    with np.errstate(over="ignore"):
-        cast = np.array(lam).astype(dtype)
-    if not np.isfinite(cast).all():
-        raise InvalidLambdaError(
-            f"λ = {np.max(lam)} is too large for x of dtype {np.dtype(dtype)}: it would become "
-            "infinite."
-        )
-    return cast
-
-
-def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
-    """Build the error for an `x` whose dtype carries no gradient (C17).
-
-    Parameters
-    ----------
-    x : object
-        What was to be reversed.
-    dtype : object
-        Its dtype.
-
-    Returns
-    -------
-    UnsupportedTypeError
-        To be raised by the caller.
-    """
-    return UnsupportedTypeError(
-        f"reverse() got a {type(x).__name__} of dtype {dtype}, which carries no gradient. Cast it "
-        "to a floating dtype first, or reverse the floating value it was computed from."
-    )
-
-
-def unknown_lambda_error(lam: Any, known: str) -> InvalidLambdaError:
-    """Build the error for a λ that the framework does not know.
-
-    Parameters
-    ----------
-    lam : object
-        What was given as λ.
-    known : str
-        What the backend takes besides a number, an array and a `revgrad.LambdaVariable`.
-
-    Returns
-    -------
-    InvalidLambdaError
-        To be raised by the caller.
-    """
-    kind = type(lam)
-    return InvalidLambdaError(
-        f"λ must be a real, finite number >= 0, a float array that broadcasts to x, a "
-        f"LambdaVariable, or {known}; got an object of type {kind.__module__}.{kind.__qualname__}."
-    )
+    # Of either sign: what is subtracted is +0.0, which changes no bit, a -0.0 included.
+    residual = xp.where(factor < 0, x - stopped, stopped - x)
+    residual = xp.where(xp.isfinite(stopped), residual, xp.zeros_like(stopped))
+    return stopped - abs(factor) * residual

@@ -23,7 +23,7 @@ class BackendUnavailableError(RevgradError, ImportError):
 
 
 class InvalidLambdaError(RevgradError, ValueError):
-    """The value given as λ is not a λ: a real, finite number that is at least 0."""
+    """The value given as λ, or as the factor of `revgrad.scale_gradient`, is not valid."""
 
 
 class ConformanceError(RevgradError, AssertionError):
@@ -35,7 +35,7 @@ class PluginWarning(UserWarning):
 
 
 def describe_error(error: BaseException, letters: int = 300) -> str:
-    """Return the kind and the words of an error, in one line that is not too long.
+    """Return the type and the message of an error, in one line that is not too long.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def describe_error(error: BaseException, letters: int = 300) -> str:
     """
     kind = type(error).__name__
     try:
-        words = " ".join(str(error).split())
+        message = " ".join(str(error).split())
     except Exception:
-        words = ""
-    line = f"{kind}: {words}" if words else kind
+        message = ""
+    line = f"{kind}: {message}" if message else kind
     return line if len(line) <= letters else f"{line[: letters - 3]}..."

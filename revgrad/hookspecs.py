@@ -17,7 +17,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def revgrad_backends() -> Iterable[BackendSpec]:
-    """Return the `revgrad.BackendSpec` records this plugin offers.
+    """Return the specs of the backends that this plugin provides.
 
     Strings only: the module that implements this hook imports no framework, neither at its top
     nor in the hook.
@@ -25,6 +25,6 @@ def revgrad_backends() -> Iterable[BackendSpec]:
     Returns
     -------
     iterable of BackendSpec
-        One record for each backend.
+        One spec for each backend.
     """
     raise NotImplementedError  # a specification; pluggy never calls it

@@ -19,70 +19,36 @@ from typing import Any
 
 import numpy as np
 
-from revgrad._lambda import normalize_lambda
 from revgrad._variable import LambdaVariable
-from revgrad.backend import (
-    Backend,
-    cast_lambda,
-    check_lambda_shape,
-    no_gradient_error,
-    unknown_lambda_error,
-)
+from revgrad.backend import Backend, Native, resolve
 from revgrad.exceptions import UnsupportedTypeError
 
-__all__ = ["NumpyBackend", "factor", "forward", "pullback"]
+__all__ = ["NumpyBackend", "NumpyNative", "forward", "native", "pullback", "scaled_pullback"]
 
 
-def factor(x: Any, lam: Any) -> Any:
-    """Return λ as an array of the dtype of `x`, having judged both.
+class NumpyNative(Native):
+    """The adapter of NumPy, and of frameworks whose values are NumPy arrays."""
 
-    What a backend for a framework on NumPy needs of λ; the cotangent is multiplied by ``-factor``.
+    def dtype(self, x: Any) -> Any:
+        """Return the real floating dtype of an array or scalar."""
+        if not isinstance(x, (np.ndarray, np.generic)):
+            raise UnsupportedTypeError(
+                f"Expected a NumPy array or scalar; got a {type(x).__name__}. Pass "
+                "numpy.asarray(x) of a number or list, or leave backend= out to have the backend "
+                "chosen by type."
+            )
+        return super().dtype(x)
 
-    Parameters
-    ----------
-    x : numpy.ndarray or numpy.generic
-        What is to be reversed: any shape, floating or complex dtype.
-    lam : float, LambdaVariable or numpy.ndarray
-        λ; of a variable, the value that it has now.
+    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
+        """Return the value that the variable has now."""
+        return variable.value
 
-    Returns
-    -------
-    numpy.ndarray
-        A new array of the shape of λ, of the real dtype that belongs to the dtype of `x`.
 
-    Raises
-    ------
-    UnsupportedTypeError
-        If `x` is no NumPy value, or its dtype carries no gradient.
-    InvalidLambdaError
-        If `lam` is not a λ, is too large for the dtype of `x`, or would enlarge `x`.
-
-    Examples
-    --------
-    >>> factor(np.ones(3, "float32"), 0.5)
-    array(0.5, dtype=float32)
-    """
-    if not isinstance(x, (np.ndarray, np.generic)):
-        raise UnsupportedTypeError(
-            f"Expected a NumPy array or scalar; got a {type(x).__name__}. Pass numpy.asarray(x) of "
-            "a number or list, or leave backend= out to have the backend chosen by type."
-        )
-    dtype = x.dtype
-    # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
-    extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
-    if dtype.kind not in "fc" and not extension:
-        raise no_gradient_error(x, dtype)
-    lam = normalize_lambda(lam)
-    if isinstance(lam, LambdaVariable):
-        lam = lam.value
-    if not isinstance(lam, (float, np.ndarray)):
-        raise unknown_lambda_error(lam, "a NumPy scalar")
-    check_lambda_shape(np.shape(lam), x.shape)
-    return cast_lambda(lam, np.zeros(0, dtype).real.dtype)
+native = NumpyNative()
 
 
 def forward(x: Any, lam: Any) -> Any:
-    """Return `x` itself, having judged it and λ.
+    """Return `x` itself, after validating it and λ.
 
     Parameters
     ----------
@@ -99,7 +65,7 @@ def forward(x: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If `x` is no NumPy value, or its dtype carries no gradient.
+        If `x` is not a NumPy value, or its dtype carries no gradient.
     InvalidLambdaError
         If `lam` is not a λ, is too large for the dtype of `x`, or would enlarge `x`.
 
@@ -109,12 +75,12 @@ def forward(x: Any, lam: Any) -> Any:
     >>> forward(x, 0.5) is x
     True
     """
-    factor(x, lam)
+    resolve(x, lam, native)
     return x
 
 
 def pullback(g: Any, lam: Any) -> Any:
-    """Return ``-lam * g``, the gradient with respect to `x` where `g` is the one of the output.
+    """Return ``-lam * g``, the gradient with respect to `x` where `g` is that of the output.
 
     Parameters
     ----------
@@ -131,7 +97,7 @@ def pullback(g: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If `g` is no NumPy value, or its dtype carries no gradient.
+        If `g` is not a NumPy value, or its dtype carries no gradient.
     InvalidLambdaError
         If `lam` is not a λ, is too large for the dtype of `g`, or would enlarge `g`.
 
@@ -144,21 +110,57 @@ def pullback(g: Any, lam: Any) -> Any:
     >>> pullback(np.array([1.0, -2.0, np.inf], dtype="float32"), 0.5)
     array([-0.5,  1. , -inf], dtype=float32)
     """
-    strength = factor(g, lam)
-    product = np.empty(g.shape, g.dtype)
-    if g.dtype.kind == "c":  # as a complex product, -λ * (inf + 0j) would hold a nan
-        product.real, product.imag = -strength * g.real, -strength * g.imag
+    return _product(g, -resolve(g, lam, native))
+
+
+def scaled_pullback(g: Any, factor: Any) -> Any:
+    """Return ``factor * g``, the pullback of `revgrad.scale_gradient`.
+
+    Parameters
+    ----------
+    g : numpy.ndarray or numpy.generic
+        The cotangent: the shape and dtype of `x`.
+    factor : float, LambdaVariable or numpy.ndarray
+        Any real, finite factor; it is cast to the dtype of `g`.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.generic
+        The shape and dtype of `g`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If `g` is not a NumPy value, or its dtype carries no gradient.
+    InvalidLambdaError
+        If `factor` is not a factor, is too large for the dtype of `g`, or would enlarge `g`.
+
+    Examples
+    --------
+    >>> scaled_pullback(np.array([1.0, -2.0]), 3)
+    array([ 3., -6.])
+    """
+    return _product(g, resolve(g, factor, native, signed=True))
+
+
+def _product(g: Any, factor: Any) -> Any:
+    cotangent = np.asarray(g)  # an np.matrix would multiply as matrices do
+    product = np.empty(cotangent.shape, cotangent.dtype)
+    if cotangent.dtype.kind == "c":  # as a complex product, -λ * (inf + 0j) would hold a nan
+        product.real, product.imag = factor * cotangent.real, factor * cotangent.imag
     else:
-        product[...] = -strength * g
+        product[...] = factor * cotangent
     return product if isinstance(g, np.ndarray) else product[()]
 
 
 class NumpyBackend(Backend):
-    """NumPy arrays and scalars pass as they are, so that model code also runs outside a trace."""
+    """Returns NumPy arrays and scalars as they are, so that model code also runs untraced."""
 
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return `x` itself; see `forward`."""
-        return forward(x, lam)
+    native = native
+
+    def multiply_gradient(self, x: Any, factor: Any) -> Any:
+        """Return `x` itself: it is a constant."""
+        return x
 
     @property
     def xp(self) -> Any:

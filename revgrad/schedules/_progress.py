@@ -16,6 +16,7 @@ import numpy as np
 from revgrad.schedules._arguments import as_integer
 from revgrad._lambda import describe_value
 from revgrad._registry import registry
+from revgrad._tracers import not_rewritten
 from revgrad.exceptions import UnsupportedTypeError
 
 Number = Callable[[float], Any]
@@ -102,6 +103,7 @@ def within(p: Any, begin: float, end: float, xp: Any, number: Number) -> Any:
     return clamp((p - number(begin)) / number(end - begin), xp, number)
 
 
+@not_rewritten
 def evaluate(formula: Formula, x: Any, name: str) -> Any:
     """Apply a formula to a number, an array or an in-graph value.
 
@@ -181,7 +183,3 @@ def _invalid(name: str, x: Any, advice: str) -> ValueError:
         f"{name} must be a real number, a NumPy array or an in-graph value, and not nan; got "
         f"{describe_value(x)}. {advice}"
     )
-
-
-# See the end of revgrad._reverse: this one, too, may be what discovers the backends.
-evaluate.autograph_info__ = {}  # type: ignore[attr-defined]
