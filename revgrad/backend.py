@@ -10,6 +10,7 @@ from typing import Any, Callable, FrozenSet, Tuple
 from revgrad._lambda import (
     cast_lambda,
     check_lambda_shape,
+    lambda_as_float,
     learnable_lambda_error,
     no_gradient_error,
     normalize_factor,
@@ -27,6 +28,7 @@ __all__ = [
     "Native",
     "cast_lambda",
     "check_lambda_shape",
+    "lambda_as_float",
     "learnable_lambda_error",
     "no_gradient_error",
     "normalize_factor",

@@ -1,0 +1,27 @@
+"""The names of public objects: where they are imported from, and how packages load them lazily."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Callable, Mapping, TypeVar
+
+T = TypeVar("T")
+
+
+def set_module(module: str) -> Callable[[T], T]:
+    """Let an object name the module that people import it from, as pickles and errors do."""
+
+    def decorate(named: T) -> T:
+        named.__module__ = module
+        return named
+
+    return decorate
+
+
+def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
+    """Return an attribute of a package from the module that holds it, imported on first use."""
+    if name not in modules:
+        raise AttributeError(
+            f"module {package!r} has no attribute {name!r}; it has {', '.join(sorted(modules))}"
+        )
+    return getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
