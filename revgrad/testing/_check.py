@@ -23,7 +23,7 @@ class Result:
     check : str
         The name of the check.
     clause : str
-        The clause that it holds, ``"C1"`` to ``"C20"``.
+        The clause that it holds, ``"C1"`` to ``"C23"``.
     outcome : str
         ``"passed"``, ``"failed"``, ``"skipped"`` or ``"expected"``: it failed, as the harness said.
     reason : str, optional
@@ -161,9 +161,12 @@ def run_check(name: str, harness: Harness) -> Result:
     capabilities = registry.get_backend(harness.backend).capabilities
     for each in capabilities:
         _known(each, CAPABILITIES, "capability")
-    if function.needs and function.needs not in capabilities:
-        return Result(name, function.clause, "skipped", _undeclared(function.needs, harness))
+    for each in harness.unsupported:
+        if each != "*":
+            _known(each, CAPABILITIES, "capability")
     try:
+        if function.needs and function.needs not in capabilities:
+            return Result(name, function.clause, "skipped", _unsupported(function, harness))
         _complete(function, harness)
         function(harness)
     except ConformanceError as error:
@@ -195,12 +198,18 @@ def _known(name: str, known: Mapping[str, Any], what: str) -> Any:
     return known[name]
 
 
-def _undeclared(capability: str, harness: Harness) -> str:
-    reason = f"the backend does not declare the capability {capability!r}"
-    methods = CAPABILITIES[capability]
-    if methods and not _missing(capability, harness):
-        reason += f", though its harness has {' and '.join(methods)}"
-    return reason
+def _unsupported(function: Any, harness: Harness) -> str:
+    """Return why a check is skipped; whoever does not say why is asked."""
+    capability = function.needs
+    reason = harness.unsupported.get(capability) or harness.unsupported.get("*")
+    if reason:
+        return f"the backend does not declare the capability {capability!r}: {reason}"
+    raise ConformanceError(
+        f"{function.clause} {function.__name__}: the backend does not declare the capability "
+        f"{capability!r}. Declare it in {harness.backend!r}'s Backend.capabilities"
+        + ("".join(f" and write {each}()" for each in _missing(capability, harness)))
+        + f", or say why not in {type(harness).__name__}.unsupported[{capability!r}]."
+    )
 
 
 def _complete(function: Any, harness: Harness) -> None:
