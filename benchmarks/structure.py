@@ -1,8 +1,9 @@
 """Print the lines of code of each part, and the levels of the import graph of the core.
 
-Lines are counted without docstrings, comments and blanks. The graph has a module for each node; the
-imports of a package's ``__init__`` from its own modules, and those under ``TYPE_CHECKING``, are left
-out. Exit status 1 if there is a circle.
+Lines are counted without docstrings, comments and blanks. The graph has a node for each file of
+``revgrad/`` and one for each folder in it; imports under ``TYPE_CHECKING`` and those of
+``revgrad/__init__`` are left out. Exit status 1 if there is a circle between these nodes, or
+between the files of a folder.
 """
 
 import ast
@@ -82,16 +83,21 @@ def main():
     for part, count in parts.items():
         print(f"{part:<32}{count:>6}")
     files = {name_of(path): path for path in ROOT.glob("revgrad/**/*.py")}
-    graph = {
-        name: {
-            each
-            for each in imported(path, set(files))
-            if each != "revgrad" and not (path.name == "__init__.py" and each.startswith(f"{name}."))
-        }
-        for name, path in files.items()
-    }
-    chain = levels(graph)
+    graph = {name: imported(path, set(files)) - {"revgrad"} for name, path in files.items()}
+    del graph["revgrad"]
+    for name in list(graph):  # a package's __init__ only collects its files
+        graph[name] = {each for each in graph[name] if not each.startswith(f"{name}.")}
+    levels(graph)
+    rooms = {}
+    for name, each in graph.items():
+        rooms.setdefault(room_of(name), set()).update(map(room_of, each))
+    chain = levels({name: each - {name} for name, each in rooms.items()})
     print(f"\n{len(chain)} levels, no circle:\n" + "\n".join(f"  {each}" for each in chain))
+
+
+def room_of(name):
+    """Return the file or the folder in ``revgrad/`` that a module belongs to."""
+    return ".".join(name.split(".")[:2])
 
 
 main()
