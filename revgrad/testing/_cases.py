@@ -56,7 +56,7 @@ def floating(name: str) -> Any:
 
 
 def describe_array(array: Any) -> str:
-    """Return the elements in one line, cut where they are many."""
+    """Return the elements in one line, shortened where they are many."""
     if array is None:
         return "None: not connected"
     text = " ".join(np.array2string(np.asarray(array), threshold=12, floatmode="unique").split())
