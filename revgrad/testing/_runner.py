@@ -44,7 +44,7 @@ def run_checks(
     >>> revgrad.testing.run_checks("numpy")
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
+    revgrad.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
 checks it: name its class in BackendSpec.harness, or pass an instance of it.
     """
     driver = _as_harness(harness)
