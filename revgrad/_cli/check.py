@@ -49,7 +49,8 @@ class Entry:
         'mylib: no harness'
         """
         if self.state != "checked":
-            return f"{self.backend or f'plugin {self.plugin}'}: {self.state}"
+            reason = f": {self.error}" if self.ok and self.error else ""
+            return f"{self.backend or f'plugin {self.plugin}'}: {self.state}{reason}"
         counts = Counter(each.outcome for each in self.checks)
         text = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each])
         return f"{self.backend}: {text}"
@@ -83,8 +84,8 @@ def check_all() -> List[Entry]:
         if each.state == "broken":
             where = f"the plugin of {each.distribution} {each.version} was left out at stage"
             error = f"{where} {each.stage!r}: {each.error}. {DOCTOR}"
-            left_out = Entry(None, each.plugin, "unavailable", error=error)
-            entries.append(replace(left_out, traceback=each.traceback))
+            trace = each.traceback
+            entries.append(Entry(None, each.plugin, "unavailable", None, (), error, trace))
         elif each.state == "not installed":
             entries.append(Entry(each.backend, state=each.state))
         elif not each.harness:
@@ -105,7 +106,7 @@ def _checked(name: str, disable: Sequence[str]) -> Entry:
     """Run the checks in a subprocess; one that ends it has failed, and the rest get another."""
     outcomes: List[Outcome] = []
     while len(outcomes) < len(CHECKS):
-        done = isolation.run("check", None, disable, name=name, skip=len(outcomes))
+        done = isolation.run("check", 0, disable, name=name, skip=len(outcomes))
         outcomes += [each for each in done.reports if each.outcome in OUTCOMES]
         if not done.reports:
             error = f"{done.how} while the backend was loaded. {DOCTOR}"
@@ -137,10 +138,8 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
     for entry in entries:
         console.line(entry.summary(), "" if entry.ok else "failed")
     if any(entry.hypothesis is False for entry in checked):
-        console.line(
-            "\nOnly fixed examples were tried, because hypothesis is not installed: "
-            "pip install 'revgrad[testing]'."
-        )
+        hint = "hypothesis is not installed: pip install 'revgrad[testing]'"
+        console.line(f"\nOnly fixed examples were tried, {hint}.")
     for outcome in ("skipped", "expected"):
         reasons = _reasons(checked, outcome)
         if reasons:
@@ -148,7 +147,7 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
             console.line("\n".join(reasons), indent=2)
     for entry in entries:
         failures = [each for each in entry.checks if each.outcome == "failed"]
-        if entry.error:
+        if entry.error and not entry.ok:
             failures.append(Outcome("", "", "failed", entry.error, entry.traceback))
         if failures:
             console.line(f"\n{entry.summary()}:", "failed")

@@ -79,12 +79,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for row in (headings, *rows):
             print("  ".join(map(str.ljust, row, widths)).rstrip())
         return
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    drawn = Table()
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+    drawn = Table(*[Column(heading, overflow="fold") for heading in headings])
     for row in rows:
         drawn.add_row(*[Text(cell, style=_STYLES.get(cell, "")) for cell in row])
     terminal.print(drawn)

@@ -47,15 +47,15 @@ def _examined(entry: Entry, fatal: Sequence[str], timeout: float) -> Entry:
     if prepared.state == "ok":
         framework = entry.claims[0].partition(":")[0].partition(".")[0]
         return replace(prepared, advice=f"It needs `import {entry.prepare}` before {framework}.")
-    attempts = f"That is after `import {entry.prepare}`. Without it: {plain.error}."
-    return replace(prepared, advice=f"{attempts} {prepared.advice}")
+    both = f"This is with `import {entry.prepare}` first; without it: {plain.error}."
+    return replace(prepared, advice=f"{prepared.advice} {both}")
 
 
 def _loaded(entry: Entry, prepare: str, fatal: Sequence[str], timeout: float) -> Entry:
     """Load a backend in a subprocess and say what came of it."""
     done = isolation.run("load", timeout, fatal, name=entry.backend, prepare=prepare)
     if done.reports:
-        found = done.reports[0]
+        found: Entry = done.reports[0]
     else:
         code = f'import revgrad; revgrad.get_backend("{entry.backend}")'
         code = f"import {prepare}; {code}" if prepare else code
@@ -79,7 +79,8 @@ def _disabled() -> Tuple[List[str], List[str]]:
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
     """Print what `diagnose` found."""
-    console.line("revgrad {revgrad}, Python {python}, {platform}\n".format(**console.versions()))
+    console.line("revgrad {revgrad}, Python {python}, {platform}".format(**console.versions()))
+    console.line()
     headings = ["backend", "plugin", "distribution", "framework", "state", "claims"]
     rows = []
     for entry in entries:

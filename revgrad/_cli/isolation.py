@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Iterable, List, Tuple, TypeVar
 
 from revgrad import _plugins
 from revgrad._cli.worker import MARK, Entry, decode, left_out
@@ -41,10 +42,9 @@ class Done:
     printed: str
 
 
-def run(
-    job: str, timeout: Optional[float] = None, disable: Iterable[str] = (), **options: Any
-) -> Done:
-    """Do a job in a subprocess; without a timeout, what it prints goes to the standard error."""
+def run(job: str, timeout: float, disable: Iterable[str] = (), **options: Any) -> Done:
+    """Do a job in a subprocess; with a timeout of 0, none, what it prints is not kept but shown."""
+    began = time.monotonic()
     arguments = [job, json.dumps({"timeout": timeout, **options}), os.pathsep.join(sys.path)]
     disabled = ",".join([*_plugins.disabled(), *disable])
     with tempfile.TemporaryFile() as printed:
@@ -55,12 +55,13 @@ def run(
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=printed if timeout else None,
-                timeout=timeout and timeout + 1,  # the process prints where it hangs first
+                timeout=timeout + 10 if timeout else None,  # it prints where it hangs, and exits
             )
             how, output = ending(process.returncode), process.stdout
         except subprocess.TimeoutExpired as error:
-            how = f"the process did not finish within {timeout:g} seconds"
             output = error.stdout or b""
+        if timeout and time.monotonic() - began > timeout:
+            how = f"the process did not finish within {timeout:g} seconds"
         printed.seek(0)
         text = printed.read().decode("utf-8", "backslashreplace").strip()
     reports = [decode(line) for line in output.splitlines() if line.startswith(MARK)]

@@ -61,19 +61,22 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
     usage = "revgrad [--json] [--traceback] [--timeout SECONDS]\n       revgrad COMMAND ..."
-    parser = console.parser("revgrad", usage, "Report what is installed and if it works.", EPILOG)
+    parser = console.parser(
+        "revgrad", usage, "Say what is installed, what is broken, and why.", EPILOG
+    )
     parser.add_argument("--version", action="version", version=f"revgrad {__version__}")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--traceback", action="store_true", help="print whole tracebacks")
     words = "how long a backend may take to load (default: %(default)s)"
     parser.add_argument("--timeout", type=_seconds, default=120, metavar="SECONDS", help=words)
     args, rest = parser.parse_known_args(arguments)
-    command = rest[0] if rest else "doctor"
-    if command in COMMANDS:
-        parser.error(f"the options of a command stand behind it: revgrad {command} ...")
-    if command != "doctor" and not command.startswith("-"):
-        parser.error(console.unknown("command", command, ["doctor", *COMMANDS]))
-    if rest not in ([], ["doctor"]):
+    if rest[:1] == ["doctor"]:
+        del rest[0]
+    if rest and rest[0] in COMMANDS:
+        parser.error(f"the options of a command stand behind it: revgrad {rest[0]} ...")
+    if rest and not rest[0].startswith("-"):
+        parser.error(console.unknown("command", rest[0], ["doctor", *COMMANDS]))
+    if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return doctor.main(args.json, args.traceback, args.timeout)
 

@@ -19,9 +19,9 @@ from revgrad.schedules import Schedule, progress
 from revgrad.schedules._arguments import as_integer
 
 # Those whose arguments are numbers have a name each; any other is given as JSON.
+_NAMES = ("Constant", "Cosine", "Dann", "Exponential", "InverseDecay", "Linear", "Polynomial")
 KINDS: Dict[str, Any] = {
-    re.sub("(?<=[a-z])(?=[A-Z])", "-", name).lower(): getattr(schedules, name)
-    for name in "Constant Cosine Dann Exponential InverseDecay Linear Polynomial".split()
+    re.sub("(?<=[a-z])(?=[A-Z])", "-", name).lower(): getattr(schedules, name) for name in _NAMES
 }
 ROWS = 10
 EPILOG = f"""\

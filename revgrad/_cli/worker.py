@@ -17,7 +17,7 @@ import warnings
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from itertools import accumulate
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from revgrad._cli import console
 from revgrad._registry import registry
@@ -81,11 +81,12 @@ def main(job: str, argument: str) -> None:
 
         os.dup2(2, 1)  # whatever prints from now on prints to the standard error
         faulthandler.enable()  # a process that crashes or hangs says where
-        timeout = options.pop("timeout")
-        if timeout:
-            faulthandler.dump_traceback_later(timeout)
+        if options["timeout"]:
+            faulthandler.dump_traceback_later(options["timeout"], exit=True)
+        del options["timeout"]
         warnings.simplefilter("ignore", PluginWarning)  # the doctor reports what was left out
-        {"discover": discover, "load": load, "check": check}[job](report, **options)
+        jobs: Dict[str, Callable[..., None]] = {"discover": discover, "load": load, "check": check}
+        jobs[job](report, **options)
 
 
 def discover(report: Report) -> None:
@@ -109,11 +110,10 @@ def load(report: Report, name: str, prepare: str) -> None:
         root = error
         while root.__cause__ is not None:
             root = root.__cause__
-        line, advice = describe_error(root), _message(error.__cause__ or error)
-        # The plugin's own message, unless the root has said all of it.
-        advice = "" if line.endswith(advice) else advice.rstrip(".") + "."
-        trace = _traceback(error)
-        report(replace(entry, state="broken", error=line, advice=advice, traceback=trace))
+        own = error.__cause__ or error
+        advice = "" if own is root else _message(own)  # of the plugin, in words of its own
+        found = replace(entry, error=describe_error(root), traceback=_traceback(error))
+        report(replace(found, state="broken", advice=advice and advice.rstrip(".") + "."))
     else:
         loaded = (getattr(sys.modules.get(root), "__version__", None) for root in _roots(name))
         versions = [each for each in loaded if isinstance(each, str)]
@@ -129,9 +129,7 @@ def check(report: Report, name: str, skip: int) -> None:
     try:
         spec = registry.spec(name)
         if name not in registry.sources and not spec.harness:
-            reason = (
-                "reverse() returns a NumPy array as it is: a constant has no gradient to check."
-            )
+            reason = "reverse() returns a NumPy array as it is, a constant without a gradient"
             return report(Outcome("", "", "nothing to check", reason))
         if spec.prepare:
             importlib.import_module(spec.prepare)
@@ -141,7 +139,7 @@ def check(report: Report, name: str, skip: int) -> None:
             running = Outcome(each, CHECKS[each].clause, "running")
             report(running)
             result = run_check(each, harness)
-            cause = result.error and result.error.__cause__
+            cause = result.error.__cause__ if result.error else None
             trace = _traceback(cause) if cause else None
             report(Outcome(each, running.clause, result.outcome, result.reason, trace))
     except BaseException as error:
@@ -161,13 +159,23 @@ def left_out(plugin: str, distribution: str, stage: str, error: str, trace: str)
 def _entry(name: str) -> Entry:
     """Return what is known of a backend that was discovered, and is not loaded."""
     spec, source = registry.spec(name), registry.sources.get(name)
-    plugin = source and source.plugin
-    origin = (source.distribution if source else f"revgrad {__version__}").split(" ", 1)
-    state, version = "not installed", None
-    if any(map(_is_installed, spec.claims)):
-        state, version = "installed", _version_in_metadata(spec)
-    more = [each or None for each in (spec.harness, spec.prepare)]
-    return Entry(name, plugin, *origin, spec.requires or None, version, state, spec.claims, *more)
+    plugin, origin = None, f"revgrad {__version__}"
+    if source:
+        plugin, origin = source.plugin, source.distribution
+    distribution, _, number = origin.partition(" ")
+    there = any(map(_is_installed, spec.claims))
+    return Entry(
+        backend=name,
+        plugin=plugin,
+        distribution=distribution,
+        version=number,
+        requires=spec.requires or None,
+        framework=_version_in_metadata(spec) if there else None,
+        state="installed" if there else "not installed",
+        claims=spec.claims,
+        harness=spec.harness or None,
+        prepare=spec.prepare or None,
+    )
 
 
 def _is_installed(claim: str) -> bool:
