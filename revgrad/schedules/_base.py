@@ -52,7 +52,7 @@ class Schedule(abc.ABC):
     _positive: ClassVar[Tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Validate the fields: schedules, and numbers, which are at least 0 or `_positive`."""
+        """Validate the fields: schedules, and numbers >= 0, or > 0 if named in `_positive`."""
         owner = type(self).__name__
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
@@ -94,7 +94,8 @@ class Schedule(abc.ABC):
             If a number or an element of an array is 2 or more: it is probably a step.
         """
         lam = evaluate(lambda p, xp, number: self._curve(clip(p, xp, number), xp, number), p, "p")
-        if (p >= 2).any() if isinstance(p, np.ndarray) else is_real(p) and p >= 2:
+        past_end = (p >= 2).any() if isinstance(p, np.ndarray) else is_real(p) and p >= 2
+        if past_end:
             # The text does not depend on p: the default filter shows a text once for each line.
             warnings.warn(
                 f"{self!r} was called with p >= 2. Progress ends at 1, so λ is that of p = 1. If p "

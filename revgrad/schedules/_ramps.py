@@ -202,8 +202,8 @@ class Exponential(Schedule):
     _positive = ("start", "end")
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        rate = math.log(self.end) - math.log(self.start)  # the quotient might overflow
-        value = number(self.start) * xp.exp(number(rate) * p)
+        # Not the logarithm of the quotient, which might overflow.
+        value = number(self.start) * xp.exp(number(math.log(self.end) - math.log(self.start)) * p)
         return finish(self.start, self.end, p, value, xp, number)
 
 

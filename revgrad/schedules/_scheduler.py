@@ -79,6 +79,7 @@ class LambdaScheduler:
     """
 
     _advice_as_lambda = "Pass the LambdaVariable that it sets, scheduler.variable."
+    _warned = False
 
     def __init__(
         self, variable: Optional[LambdaVariable], schedule: Callback, total_steps: int
@@ -158,16 +159,16 @@ class LambdaScheduler:
         Warns
         -----
         UserWarning
-            When the number of steps exceeds twice `total_steps`: `total_steps` probably counts
-            epochs, and `step` is called for each batch.
+            Once, when the number of steps exceeds twice `total_steps`: `total_steps` probably
+            counts epochs, and `step` is called for each batch.
         """
         with self._lock:
-            before = self.steps
-            value = self._move(before + as_integer("LambdaScheduler", "n", n, least=0))
-            if before <= 2 * self._total_steps < self.steps:
+            value = self._move(self.steps + as_integer("LambdaScheduler", "n", n, least=0))
+            if self.steps > 2 * self._total_steps and not self._warned:
+                self._warned = True
                 warnings.warn(
-                    f"The LambdaScheduler is at step {self.steps} of {self._total_steps}, and λ "
-                    f"stays at {value:.6g}. Count batches in total_steps if each batch is a step.",
+                    f"The LambdaScheduler is at step {self.steps} of {self._total_steps}: λ stays "
+                    f"at {value:.6g}. If each batch is a step, total_steps must count batches.",
                     stacklevel=2,
                 )
             return value
@@ -190,8 +191,7 @@ class LambdaScheduler:
             A callable that is not one of `revgrad.schedules` is stored by its qualified name.
         """
         steps, value = self._position
-        schedule = schedule_state(self._schedule)
-        return dict(zip(_STATE, (steps, self._total_steps, schedule, value)))
+        return dict(zip(_STATE, (steps, self._total_steps, schedule_state(self._schedule), value)))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a checkpoint: restore the number of steps and set λ.
