@@ -66,7 +66,7 @@ def survives_rewriting(harness: Harness) -> None:
 
 @check("C9")
 def variable_shows(harness: Harness) -> None:
-    """A changed LambdaVariable shows in the next run, or is refused; it is never frozen."""
+    """A changed LambdaVariable shows in the next run, or is rejected; it is never frozen."""
     lam, dtype = revgrad.LambdaVariable(0.5), harness.dtypes[0]
     g = np.array([1.0, -3.0], dtype)
     try:
@@ -203,7 +203,7 @@ def vectorised(harness: Harness) -> None:
 
 
 @check("C14", needs="operations")
-def no_trace(harness: Harness) -> None:
+def zero_overhead(harness: Harness) -> None:
     """A compiled program has no trace of the reversal forward, and one multiply more backward."""
     dtype = harness.dtypes[0]
     plain, reversed_ = (

@@ -1,7 +1,7 @@
 """The checks on values: C1 to C6, C8, C16 and C17.
 
-Each is a plain function of a harness, returns None where the clause is kept, and raises
-``revgrad.ConformanceError`` where it is not. The first paragraph of its docstring is the clause.
+Each is a plain function of a harness. It returns None if the clause holds and raises
+``revgrad.ConformanceError`` if not. The first paragraph of its docstring is the clause.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from revgrad.testing.harness import Harness, Run
 
 SHAPES = ((), (0,), (3,), (2, 0), (2, 3), (2, 1, 3), (2, 3, 1, 2))
 ENLARGING = (((3,), (2, 3)), ((3,), (2,)), ((1, 3), (2, 1)), ((), (1,)))
-BAD_LAMBDAS = (-1, -0.5, np.nan, np.inf, True, "0.3", None, 1j, lambda p: p, [1.0], object(), 1e300)
+BAD_FACTORS = (np.nan, -np.inf, True, "0.3", None, 1j, lambda p: p, [1.0], object(), 1e300, -1e300)
+BAD_LAMBDAS = (-1, -0.5, np.inf, *BAD_FACTORS)
 
 
 class Programs:
@@ -47,7 +48,7 @@ def some(shape: Tuple[int, ...], dtype: str) -> Any:
     return np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(numpy_dtype(dtype))
 
 
-def refused(kind: Type[Exception], given: str, call: Callable[[], Any]) -> Exception:
+def rejected(kind: Type[Exception], given: str, call: Callable[[], Any]) -> Exception:
     """Return the error of that kind that the call must raise."""
     try:
         call()
@@ -81,7 +82,7 @@ def no_copy(harness: Harness) -> None:
 
 
 @check("C1")
-def nothing_written(harness: Harness) -> None:
+def no_inplace_write(harness: Harness) -> None:
     """Neither x, whose memory the output may share, nor the cotangent is written to."""
 
     def beside_x(x: Any) -> Any:
@@ -192,7 +193,7 @@ def no_gradient_for_lambda(harness: Harness) -> None:
 
 
 @check("C6")
-def twice(harness: Harness) -> None:
+def double_reversal(harness: Harness) -> None:
     """reverse(reverse(x, a), b) pulls back +a·b·g."""
     for dtype in harness.dtypes:
         for a, b in ((2.0, 3.0), (1.0, 1.0), (0.5, 0.5)):
@@ -207,11 +208,11 @@ def twice(harness: Harness) -> None:
 
 
 @check("C8")
-def judged(harness: Harness) -> None:
-    """A λ that is no real, finite number >= 0, or too large for the dtype of x, is refused."""
+def invalid_lambda_rejected(harness: Harness) -> None:
+    """A λ that is not a real, finite number >= 0, or too large for the dtype of x, is rejected."""
     one = np.ones((), "float32")
     for lam in BAD_LAMBDAS:
-        refused(
+        rejected(
             revgrad.InvalidLambdaError,
             f"λ = {lam!r}",
             lambda: reversal(harness, lam, (), "float32")(one, one),
@@ -243,7 +244,7 @@ def lambda_array(harness: Harness) -> None:
     def fn(x: Any, lam: Any) -> Any:
         array = lam.copy()
         y = harness.reverse(x, array)
-        array[...] = -100  # it was judged before, and is the caller's
+        array[...] = -100  # it was validated before, and is the caller's
         return y
 
     per_sample = np.array([[1.0], [5.0]])
@@ -254,7 +255,7 @@ def lambda_array(harness: Harness) -> None:
     for shape, lam_shape in ENLARGING:
         x, lam = some(shape, dtype), some(lam_shape, "float64")
         build = functools.partial(reversal, harness, lam, shape, dtype)
-        enlarging_refused(x, lam, build, x, x)
+        enlarging_rejected(x, lam, build, x, x)
 
 
 @check("C16", needs="graph_lambda")
@@ -271,11 +272,11 @@ def graph_lambda_array(harness: Harness) -> None:
         build = functools.partial(
             harness.graph_lambda, harness.reverse, shape, dtype, lam_shape, dtype
         )
-        enlarging_refused(x, lam, build, x, lam, x)
+        enlarging_rejected(x, lam, build, x, lam, x)
 
 
-def enlarging_refused(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) -> None:
-    """Demand that a λ which does not broadcast to `x`, or would enlarge it, is refused."""
+def enlarging_rejected(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) -> None:
+    """Demand that a λ which does not broadcast to `x`, or would enlarge it, is rejected."""
     given = f"x of shape {x.shape}, λ of shape {lam.shape}"
     try:
         run = build()
@@ -291,11 +292,11 @@ def enlarging_refused(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) 
 
 
 @check("C17")
-def integers_refused(harness: Harness) -> None:
+def integers_rejected(harness: Harness) -> None:
     """An integer or boolean x is an error that says to cast first."""
     for dtype in ("int32", "bool"):
         x = np.ones((2,), dtype)
-        error = refused(
+        error = rejected(
             revgrad.UnsupportedTypeError,
             f"x of dtype {dtype}",
             lambda: reversal(harness, 1.0, (2,), dtype)(x, x),
