@@ -16,7 +16,7 @@ WHAT_AUTOGRAD_HAS_NOT = {
     "survives_rewriting",
     "compiled_once",
     "vectorised",
-    "no_trace",
+    "zero_overhead",
     "copies_reverse",
 }
 
@@ -126,7 +126,7 @@ def any_x(x, lam):
 WRONG = [
     ("identity", folklore),
     ("no_copy", by_rule(right, value=copied)),
-    ("nothing_written", by_rule(in_place)),
+    ("no_inplace_write", by_rule(in_place)),
     ("any_cotangent", by_rule(sign_lost)),
     ("any_cotangent", by_rule(ones)),
     ("dtype_of_x", by_rule(dtype_raised)),
@@ -136,7 +136,7 @@ WRONG = [
     ("second_order", by_rule(constant_rule)),
     ("judged", any_lam),
     ("lambda_array", any_lam),
-    ("integers_refused", any_x),
+    ("integers_rejected", any_x),
 ]
 
 

@@ -211,7 +211,7 @@ def test_whole_numbers_are_refused(dtype):
         (object(), "a LambdaVariable, or a NumPy scalar; got an object of type builtins.object"),
         (np.ones((3, 1)), "does not broadcast to x of shape"),
         (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (-1.0, "The backward factor is -λ already"),
+        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_a_lam_that_is_none(lam, words):

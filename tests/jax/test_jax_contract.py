@@ -119,7 +119,7 @@ WRONG = [
     ("no_gradient_for_lambda", by_rule(learnable)),
     ("variable_shows", frozen),
     ("second_order", by_rule(x_in_the_rule)),
-    ("no_trace", folklore),
+    ("zero_overhead", folklore),
     ("judged", any_lam),
 ]
 

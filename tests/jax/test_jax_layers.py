@@ -101,6 +101,6 @@ def test_nnx():
 def test_a_bad_lam_is_refused(library):
     pytest.importorskip({"equinox": "equinox"}.get(library, "flax"))
     layers = pytest.importorskip(f"revgrad_jax.{library}")
-    with pytest.raises(revgrad.InvalidLambdaError, match="The backward factor is -λ already"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="The gradient is multiplied by -λ already"):
         layer = layers.GradientReversal(-1.0)
         layer.init(jax.random.PRNGKey(0), X)

@@ -185,7 +185,7 @@ def test_an_error_of_lam_names_the_leaf_too():
         (jnp.ones((3, 1)), "does not broadcast to x of shape"),
         (object(), "a LambdaVariable, or a JAX array; got an object of type builtins.object"),
         (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (-1.0, "The backward factor is -λ already"),
+        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_a_lam_that_is_none(lam, words):
