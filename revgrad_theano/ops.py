@@ -259,19 +259,20 @@ def _free(lengths: Any, fixed: Any) -> List[Any]:
     return [length for length, is_fixed in zip(lengths, fixed) if not is_fixed]
 
 
-@local_optimizer([ReverseGradient, ScaleGradient])  # type: ignore[misc, unused-ignore]
 def remove_gradient_op(*args: Any) -> Any:
     """Replace the output by `x`: the gradient has been taken when a function is compiled."""
     node = args[-1]  # Theano-PyMC 1.1 passes the graph in front of it
     return [node.inputs[0]] if isinstance(node.op, _GradientOp) else False
 
 
+_remove = local_optimizer([ReverseGradient, ScaleGradient])(remove_gradient_op)
+
 # 0.01 lies after the first merge (0) and before all that could be held up by the Op: ShapeOpt
 # (0.1), scan's rewrites and canonicalize (1). A stage of its own, and not part of canonicalize,
 # because people canonicalise graphs that they differentiate later.
 optdb.register(
     "remove_gradient_op",
-    TopoOptimizer(remove_gradient_op, order="in_to_out"),
+    TopoOptimizer(_remove, order="in_to_out"),
     0.01,
     "fast_run",
     "fast_compile",
