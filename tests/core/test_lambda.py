@@ -70,7 +70,7 @@ def test_anything_else_is_refused_with_advice(lam, words):
 
 @pytest.mark.parametrize("sign", [1, -1], ids="{:+}".format)
 def test_an_int_that_python_does_not_write_is_refused_like_another(sign):
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"\(int\)\. (Look|The backward)"):
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"\(int\)\. (Check|The gradient)"):
         revgrad.reverse(X, sign * 10**5000)
 
 
