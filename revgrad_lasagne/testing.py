@@ -6,12 +6,11 @@ import copy
 import pickle
 from typing import Any, Callable, Dict, Iterable, Sequence
 
-from revgrad_theano.testing import TheanoHarness, tensor  # first: it imports compat before theano
-
 import lasagne
 from lasagne.layers import ElemwiseSumLayer, InputLayer, NonlinearityLayer, get_output
 
 from revgrad_lasagne import ReverseGradientLayer
+from revgrad_theano.testing import TheanoHarness, tensor  # first: it imports compat before theano
 
 __all__ = ["LasagneHarness"]
 

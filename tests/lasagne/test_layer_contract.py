@@ -2,7 +2,6 @@
 
 from lasagne.layers import InputLayer, Layer
 
-import revgrad
 from revgrad.testing import conformance
 from revgrad_lasagne import ReverseGradientLayer, ScaleGradientLayer
 from revgrad_lasagne.testing import LasagneHarness

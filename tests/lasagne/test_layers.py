@@ -23,6 +23,8 @@ from lasagne.layers import (
     set_all_param_values,
 )
 
+from support.examples import run_examples
+
 import revgrad
 from revgrad_lasagne import ReverseGradientLayer, ScaleGradientLayer
 from revgrad_theano.native import native
@@ -229,7 +231,9 @@ def test_a_copied_network_keeps_the_reversal_and_has_a_lam_of_its_own(twin):
 
 
 @pytest.mark.parametrize(
-    "twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))], ids=["copy", "pickle"]
+    "twin",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
+    ids=["copy", "pickle"],
 )
 def test_a_network_copied_with_its_compiled_function_drives_the_copy(twin):
     lam = revgrad.LambdaVariable(0.5)
@@ -320,12 +324,13 @@ def test_the_factor_scales(make, factor):
         layer.factor = np.inf
 
 
-def test_the_names_of_the_package():
+def test_the_names_of_the_package_and_their_examples():
     import revgrad_lasagne
 
     assert dir(revgrad_lasagne) == revgrad_lasagne.__all__
     for name in revgrad_lasagne.__all__:
         assert getattr(revgrad_lasagne, name).__module__ == "revgrad_lasagne"
+    assert run_examples(revgrad_lasagne)
 
 
 # --- inside a recurrent layer ---------------------------------------------------------------------

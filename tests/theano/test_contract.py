@@ -11,7 +11,7 @@ import theano.tensor as T
 
 import revgrad
 import revgrad_theano
-from revgrad.testing import CHECKS, conformance, run_check
+from revgrad.testing import conformance, run_check
 from revgrad.testing._check import Mismatch
 from revgrad.backend import resolve
 from revgrad_theano.native import Apply, Op, native

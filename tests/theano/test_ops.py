@@ -5,6 +5,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 from theano.tensor.nnet import conv2d
+
+from support.examples import run_examples
 
 import revgrad
 from revgrad_theano import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
@@ -122,9 +125,7 @@ def test_nothing_is_left_in_any_mode_that_rewrites(op):
 def test_one_variable_has_one_cell_for_all_reversals():
     lam, x = revgrad.LambdaVariable(0.5), T.fvector("x")
     one, two = revgrad.reverse(x, lam), revgrad.reverse(2 * x, lam)
-    assert [each.owner.inputs[1].owner.inputs[0] for each in (one, two)] == [
-        lam.cell(native)
-    ] * 2
+    assert [each.owner.inputs[1].owner.inputs[0] for each in (one, two)] == [lam.cell(native)] * 2
     g = theano.function([x], theano.grad((one + two).sum(), x))
     lam.value = 2.0
     np.testing.assert_array_equal(g(np.ones(2, "float32")), [-6.0, -6.0])
@@ -157,7 +158,10 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (lambda: T.cscalar("z"), "λ must be real; got a value of dtype complex64. Cast it to a float dtype."),
+        (
+            lambda: T.cscalar("z"),
+            "λ must be real; got a value of dtype complex64. Cast it to a float dtype.",
+        ),
         (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
         (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x"),
         (lambda: np.ones((2, 2)), "λ of shape (2, 2) does not broadcast"),
@@ -175,7 +179,9 @@ def test_variables_that_are_not_tensors_are_rejected():
     import theano.typed_list
 
     for x in (theano.scalar.float32("s"), theano.typed_list.TypedListType(T.fvector)("list")):
-        with pytest.raises(revgrad.UnsupportedTypeError, match="Expected a tensor or a sparse matrix"):
+        with pytest.raises(
+            revgrad.UnsupportedTypeError, match="Expected a tensor or a sparse matrix"
+        ):
             revgrad.reverse(x, 1.0)
 
 
@@ -381,13 +387,11 @@ def test_the_residual_form_on_theanos_disconnected_grad():
     """The core's helper for frameworks with a stop_gradient only, on a framework that has one."""
     from revgrad.backend import residual_form
 
-    class xp:
-        where, zeros_like = T.switch, T.zeros_like
-
-        @staticmethod
-        def isfinite(a):
-            return T.invert(T.or_(T.isnan(a), T.isinf(a)))
-
+    xp = types.SimpleNamespace(
+        where=T.switch,
+        zeros_like=T.zeros_like,
+        isfinite=lambda a: T.invert(T.or_(T.isnan(a), T.isinf(a))),
+    )
     x = T.fvector("x")
     y = residual_form(x, np.float32(-0.3), theano.gradient.disconnected_grad, xp)
     value = np.array([1.5, -0.0, 0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], "float32")
@@ -431,7 +435,9 @@ def test_a_constant_of_the_graph_is_validated_like_a_number(constant, value):
 # --- λ whose lengths Theano learns at run time ----------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", [PY, theano.Mode("py", None), "FAST_RUN"], ids=["py", "plain", "C"])
+@pytest.mark.parametrize(
+    "mode", [PY, theano.Mode("py", None), "FAST_RUN"], ids=["py", "plain", "C"]
+)
 @pytest.mark.parametrize(
     "kind, shape",
     [
@@ -508,7 +514,9 @@ def test_the_sparse_gradient_of_a_gather(linker, change, sign, shape):
 
 
 @pytest.mark.parametrize(
-    "twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))], ids=["copy", "pickle"]
+    "twin",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
+    ids=["copy", "pickle"],
 )
 def test_a_variable_copied_with_its_graph_and_its_function_drives_the_copies(twin):
     lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
@@ -557,7 +565,9 @@ def test_outputs_that_are_equal_do_not_share_memory(linker, optimizer):
     x, shared = T.dvector("x"), theano.shared(np.ones(3))
     h = x * 2
     run = theano.function(
-        [x], [x, revgrad.reverse(h, 1.0), h, revgrad.reverse(x, 5.0)], mode=mode,
+        [x],
+        [x, revgrad.reverse(h, 1.0), h, revgrad.reverse(x, 5.0)],
+        mode=mode,
         updates=[(shared, revgrad.reverse(h, 2.0))],
     )
     value = np.ones(3)
@@ -576,7 +586,9 @@ def test_a_parameter_that_is_reversed_and_updated(optimizer):
     y = revgrad.reverse(w, 0.5)
     cost = (y**2).sum() + (w**2).sum()
     train = theano.function(
-        [], [w, y, cost], updates=[(w, y - 0.1 * theano.grad(cost, w))],
+        [],
+        [w, y, cost],
+        updates=[(w, y - 0.1 * theano.grad(cost, w))],
         mode=theano.Mode("py", optimizer),
     )
     expected = np.array([1.0, 2.0])
@@ -624,11 +636,12 @@ def test_some_samples_are_reversed():
     np.testing.assert_array_equal(run(np.ones((2, 2)), mask), [[-2, -2], [1, 1]])
 
 
-def test_the_names_of_the_package():
+def test_the_names_of_the_package_and_their_examples():
     import revgrad_theano
 
     assert dir(revgrad_theano) == revgrad_theano.__all__
     for name in revgrad_theano.__all__:
         assert getattr(revgrad_theano, name).__module__ == "revgrad_theano"
+    assert run_examples(revgrad_theano)
     with pytest.raises(AttributeError, match="has no attribute 'Reverse'; it has ReverseGradient"):
         revgrad_theano.Reverse
