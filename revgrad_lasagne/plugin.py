@@ -17,5 +17,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             factory="revgrad_lasagne.backend:LasagneBackend",
             requires="Lasagne>=0.1",
             harness="revgrad_lasagne.testing:LasagneHarness",
+            prepare="revgrad_theano.compat",
         ),
     )

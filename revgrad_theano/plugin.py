@@ -18,5 +18,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             factory="revgrad_theano.backend:TheanoBackend",
             requires="Theano>=1.0.5",
             harness="revgrad_theano.testing:TheanoHarness",
+            prepare="revgrad_theano.compat",
         ),
     )
