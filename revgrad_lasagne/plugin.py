@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"lasagne"``."""
+    """Return the spec of the backend ``"lasagne"``."""
     return (
         revgrad.BackendSpec(
             name="lasagne",

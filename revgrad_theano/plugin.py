@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"theano"``."""
+    """Return the spec of the backend ``"theano"``."""
     return (
         revgrad.BackendSpec(
             name="theano",

@@ -12,7 +12,6 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from revgrad._cli import console, isolation
 from revgrad._cli.worker import Outcome
 from revgrad.backend import CONTRACT
-from revgrad.testing import CHECKS
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
 DOCTOR = "The doctor says more: revgrad, without a command."
@@ -104,6 +103,8 @@ def check(name: str, disable: Sequence[str] = ()) -> Entry:
 
 def _checked(name: str, disable: Sequence[str]) -> Entry:
     """Run the checks in a subprocess; one that ends it has failed, and the rest get another."""
+    from revgrad.testing import CHECKS  # which other commands do not need
+
     outcomes: List[Outcome] = []
     while len(outcomes) < len(CHECKS):
         done = isolation.run("check", 0, disable, name=name, skip=len(outcomes))

@@ -29,7 +29,7 @@ def as_number(
         number = float(value) if is_real(value) else math.nan
     except OverflowError:  # an int too large for a float
         number = math.inf
-    if not (0 < number if positive else 0 <= number) or number > min(most, sys.float_info.max):
+    if not (number > 0 if positive else number >= 0) or number > min(most, sys.float_info.max):
         upper = f" and <= {most:g}" if most < math.inf else ""
         raise invalid(owner, name, f"a finite number {'>' if positive else '>='} 0{upper}", value)
     return abs(number)  # -0.0 is 0.0

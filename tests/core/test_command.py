@@ -65,7 +65,7 @@ def test_help(arguments, shown, monkeypatch):
         ("schedule constant", "the following arguments are required: --value"),
         ("schedule linear --gamma 1", "unrecognized arguments: --gamma 1"),
         ("schedule {", "{ is not JSON"),
-        ('schedule {"kind":"dann"}', "There is no schedule of the kind 'dann'"),
+        ('schedule {"kind":"dann"}', "Unknown schedule 'dann'"),
         ("schedule dann --plot no-folder/a.png", "--plot no-folder/a.png: "),
     ],
 )

@@ -1,5 +1,6 @@
 """The doctor and `revgrad check`, run as a user does, on plugins that are installed."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -72,6 +73,18 @@ def run(*arguments, site, **variables):
         encoding="utf-8",
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch):
+    """Do as `run`, in this process, on what the test installs."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    def run_here(*arguments, disable=PLUGINS):
+        monkeypatch.setenv("REVGRAD_DISABLE", ",".join(disable))
+        return command(*arguments)
+
+    return run_here
 
 
 @pytest.fixture(scope="module")
@@ -219,20 +232,9 @@ def test_tracebacks_are_printed_on_demand_even_in_a_poor_locale(install, tmp_pat
     assert "--traceback" not in printed
 
 
-def test_reverse_works_on_the_others(ward):
-    code = "import good_plugin as g, revgrad; print(revgrad.reverse(g.Tensor(), 1.0))"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env=environment(ward),
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert (done.returncode, done.stdout) == (0, "reversed by good\n")
-
-
-def test_a_backend_that_hangs_is_broken(install, tmp_path):
+def test_a_backend_that_hangs_is_broken(install, run_here):
     install("hangs", plugin("hangs"), hangs_framework="import time\ntime.sleep(600)")
-    status, printed, _ = run("doctor", "--json", "--timeout", "1", site=tmp_path / "site")
+    status, printed, _ = run_here("doctor", "--json", "--timeout", "1")
     entry = entry_of(json.loads(printed), backend="hangs")
     assert status == 1 and (entry["state"], entry["stage"]) == ("broken", "load")
     assert entry["error"] == (
@@ -241,11 +243,11 @@ def test_a_backend_that_hangs_is_broken(install, tmp_path):
     assert "hangs_framework.py" in entry["traceback"]
 
 
-def test_a_plugin_that_no_process_survives_is_found(install, tmp_path):
+def test_a_plugin_that_no_process_survives_is_found(install, run_here):
     install("good-plugin", GOOD)
     install("broken-plugin", BROKEN["hook"][0])
     install("deadly", "import os; os._exit(3)")
-    status, printed, _ = run("--json", site=tmp_path / "site")
+    status, printed, _ = run_here("--json")
     found = json.loads(printed)
     deadly = entry_of(found, plugin="deadly")
     assert status == 1 and (deadly["state"], deadly["stage"]) == ("broken", "discovery")
@@ -258,11 +260,11 @@ def test_a_plugin_that_no_process_survives_is_found(install, tmp_path):
     assert entry_of(found, plugin="broken-plugin")["stage"] == "hook"
 
 
-def test_nothing_broken_and_what_is_disabled(install, tmp_path):
+def test_nothing_broken_and_what_is_disabled(install, run_here):
     install("good-plugin", GOOD)
     install("broken-plugin", BROKEN["hook"][0])
-    disable = ",".join(["broken-plugin, thaeno", *PLUGINS])
-    status, printed, errors = run("doctor", site=tmp_path / "site", REVGRAD_DISABLE=disable)
+    disable = ["broken-plugin, thaeno", *PLUGINS]
+    status, printed, errors = run_here("doctor", disable=disable)
     assert status == 0 and errors == ""
     assert f"REVGRAD_DISABLE leaves out: {', '.join(['broken-plugin', *PLUGINS])}.\n" in printed
     assert "REVGRAD_DISABLE lists unknown plugins: thaeno.\n" in printed
@@ -291,14 +293,9 @@ def on_terminal(site, *arguments, columns=200, **variables):
     )
     os.close(theirs)
     printed = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not part:
-            break
-        printed += part
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        for part in iter(lambda: os.read(ours, 4096), b""):
+            printed += part
     os.close(ours)
     return process.wait(), printed.decode("utf-8")
 
@@ -426,17 +423,17 @@ def test_a_right_and_a_wrong_backend(install_toy, tmp_path):
     assert any(each.startswith(unexpected) for each in failures)
 
 
-def test_all_that_are_installed(install_toy, install, tmp_path):
+def test_all_that_are_installed(install_toy, install, run_here):
     install_toy("bare", harness="")
     install("absent", plugin("absent", harness="a:B"))
-    status, printed, errors = run("check", "--all", site=tmp_path / "site")
+    status, printed, errors = run_here("check", "--all")
     assert (status, errors) == (0, "")
     assert printed == "numpy: no harness\nabsent: not installed\nbare: no harness\n"
     # A plugin that is broken cannot be checked; one that no process survives leaves the others.
     install("broken-plugin", BROKEN["hook"][0])
     install("deadly", "import os; os._exit(3)")
     install_toy("right")
-    status, printed, errors = run("check", "--all", "--json", site=tmp_path / "site")
+    status, printed, errors = run_here("check", "--all", "--json")
     entries = json.loads(printed)["backends"]
     assert status == 1
     assert [(each["backend"], each["plugin"], each["state"]) for each in entries] == [
@@ -453,17 +450,16 @@ def test_all_that_are_installed(install_toy, install, tmp_path):
     )
 
 
-def test_there_is_nothing_to_check_on_numpy(monkeypatch):
-    monkeypatch.setenv("REVGRAD_DISABLE", ",".join(PLUGINS))
+def test_there_is_nothing_to_check_on_numpy(run_here):
     reason = "reverse() returns a NumPy array as it is, a constant without a gradient"
     line = f"numpy: nothing to check: {reason}\n"
-    assert command("check", "numpy") == (0, line, line)
-    status, printed, _ = command("check", "numpy", "--json")
+    assert run_here("check", "numpy") == (0, line, line)
+    status, printed, _ = run_here("check", "numpy", "--json")
     (entry,) = json.loads(printed)["backends"]
     assert status == 0 and (entry["state"], entry["error"]) == ("nothing to check", reason)
 
 
-def test_what_was_named_and_cannot_be_checked_is_a_failure(install_toy, install, tmp_path):
+def test_what_was_named_and_cannot_be_checked_is_a_failure(install_toy, install, run_here):
     install_toy("bare", harness="")
     install_toy("odd", expected={"sign": "why not"})
     for name in ("fails", "leaves"):
@@ -477,7 +473,7 @@ def test_what_was_named_and_cannot_be_checked_is_a_failure(install_toy, install,
         "OSError: libx.so.3: no such file.",
         "leaves": "the process exited with status 0 while the backend was loaded. The doctor says",
     }
-    status, printed, errors = run("check", "--json", *errors_of, site=tmp_path / "site")
+    status, printed, errors = run_here("check", "--json", *errors_of)
     found = json.loads(printed)
     assert status == 1 and found["ok"] is False and found["contract"] == 1
     assert list(found) == documented(2)
@@ -487,14 +483,14 @@ def test_what_was_named_and_cannot_be_checked_is_a_failure(install_toy, install,
         assert entry["error"].startswith(errors_of[entry["backend"]])
         assert f"{entry['backend']}: unavailable" in errors
     assert "fails_framework.py" in entry_of(found, backend="fails")["traceback"]
-    status, printed, _ = run("check", "gone", site=tmp_path / "site")
+    status, printed, _ = run_here("check", "gone")
     assert status == 1 and printed.startswith("gone: unavailable\n\ngone: unavailable:\n  There is")
 
 
-def test_a_check_that_ends_the_process_has_failed(install_toy, tmp_path):
+def test_a_check_that_ends_the_process_has_failed(install_toy, run_here):
     install_toy("dies", trouble="if len(x.shape) == 4: os._exit(9)")
     install_toy("raises", trouble="if len(x.shape) == 4: raise SystemExit('no 4-d')")
-    status, printed, _ = run("check", "dies", "raises", "--json", site=tmp_path / "site")
+    status, printed, _ = run_here("check", "dies", "raises", "--json")
     found = json.loads(printed)
     assert status == 1
     for name, reason in {

@@ -39,7 +39,7 @@ class BoxedBackend(revgrad.Backend):
 
     @property
     def xp(self):
-        names = {name: getattr(np, name) for name in "tanh cos exp minimum maximum".split()}
+        names = {name: getattr(np, name) for name in ["tanh", "cos", "exp", "minimum", "maximum"]}
         return types.SimpleNamespace(where=where, **names)
 
 

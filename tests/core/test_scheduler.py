@@ -21,7 +21,10 @@ from revgrad.backend import Native
 from revgrad.schedules import Constant, Dann, Delayed, Linear, progress
 
 
-def ramp(schedule=Linear(0, 2), total_steps=4):
+LINE = Linear(0, 2)
+
+
+def ramp(schedule=LINE, total_steps=4):
     return LambdaScheduler(LambdaVariable(9), schedule, total_steps)
 
 
@@ -152,7 +155,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(schedule, killed_after):
 
 def test_a_checkpoint_in_the_body_of_a_loop():
     scheduler, states = ramp(), []
-    for lam in scheduler:
+    for _ in scheduler:
         scheduler.step()
         states.append(scheduler.state_dict())
     resumed = ramp()

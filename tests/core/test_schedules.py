@@ -42,7 +42,9 @@ PS = st.floats(0, 1)
 def ramps(draw):
     """Draw a schedule of one formula, its bounds, and the sign of its slope."""
     start, end = draw(LAMS), draw(LAMS)
-    kind = draw(st.sampled_from("constant dann line cosine power exponential decay".split()))
+    kind = draw(
+        st.sampled_from(["constant", "dann", "line", "cosine", "power", "exponential", "decay"])
+    )
     if kind == "constant":
         return Constant(start), start, start, 0
     if kind == "dann":
@@ -64,7 +66,7 @@ def ramps(draw):
 @st.composite
 def joined(draw, parts):
     """Draw a schedule that is composed of others, and its bounds."""
-    kind = draw(st.sampled_from("delayed sequential scaled points".split()))
+    kind = draw(st.sampled_from(["delayed", "sequential", "scaled", "points"]))
     if kind == "points":
         ps = sorted(draw(st.sets(PS, min_size=1, max_size=5)))
         lams = [draw(LAMS) for _ in ps]
@@ -145,7 +147,7 @@ def test_p_is_clipped_and_a_schedule_is_pure(schedule):
 
 @pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN], ids=label)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 1, 2)], ids=str)
-@pytest.mark.parametrize("dtype", "float16 float32 float64 longdouble int8 uint64".split())
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "int8", "uint64"])
 def test_arrays_keep_their_shape_and_floating_dtype(schedule, shape, dtype):
     ps = np.linspace(0, 1, int(np.prod(shape))).reshape(shape).astype(dtype)
     lams = schedule(ps)
