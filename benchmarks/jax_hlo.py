@@ -1,7 +1,7 @@
-"""Operations that the reversal adds to a compiled JAX program, and its time relative to ``x * 1.0``.
+"""Operations that the reversal adds to a compiled JAX program, and its time over ``x * 1.0``.
 
-Run ``python benchmarks/jax_hlo.py``. Two compiled gradients are timed alternately; the median of the
-ratios is printed, with the range of the middle third.
+Run ``python benchmarks/jax_hlo.py``. Two compiled gradients are timed alternately; the median of
+the ratios is printed, with the range of the middle third.
 """
 
 import statistics

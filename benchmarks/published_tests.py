@@ -4,8 +4,9 @@ Run ``python benchmarks/published_tests.py``. It downloads the source distributi
 pytorch-revgrad and skada with pip and runs the tests in them three times: with their own reversal,
 with ours under their name, and with the identity, which shows whether the tests would detect a
 missing reversal. The tests of pytorch-adapt are not in its source distribution: pass a checkout, as
-in ``python benchmarks/published_tests.py pytorch-adapt=PATH``. The dependencies of the packages must
-be installed; the packages need not be. The exit code is 1 if the results of theirs and ours differ.
+in ``python benchmarks/published_tests.py pytorch-adapt=PATH``. The dependencies of the packages
+must be installed; the packages need not be. The exit code is 1 if the results of theirs and ours
+differ.
 """
 
 import dataclasses

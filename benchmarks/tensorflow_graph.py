@@ -1,7 +1,7 @@
-"""Operations that the reversal adds to a TensorFlow program, and its time relative to ``x * 1.0``.
+"""Operations that the reversal adds to a TensorFlow program, and its time over ``x * 1.0``.
 
-Run ``python benchmarks/tensorflow_graph.py``. Two traced gradients are timed alternately; the median
-of the ratios is printed, with the range of the middle third.
+Run ``python benchmarks/tensorflow_graph.py``. Two traced gradients are timed alternately; the
+median of the ratios is printed, with the range of the middle third.
 """
 
 import re

@@ -1,8 +1,9 @@
 """Domain-adversarial training in JAX: one jitted step, with λ as one of its arguments.
 
 The whole method is in `losses` and `step` below, which you may copy into a project of your own. A
-feature extractor feeds two classifiers: one predicts the labels of the source, the other distinguishes
-source from target. Between the features and the domain classifier is ``revgrad.reverse``.
+feature extractor feeds two classifiers: one predicts the labels of the source, the other
+distinguishes source from target. Between the features and the domain classifier is
+``revgrad.reverse``.
 
 Run it on the inter-twinning moons, or on the Amazon reviews::
 

@@ -1,6 +1,7 @@
 """One λ schedule, driven in three ways: the losses are the same.
 
-The network of ``dann_theano.py`` is trained on the inter-twinning moons with the schedule of the papers
+The network of ``dann_theano.py`` is trained on the inter-twinning moons with the schedule of the
+papers
 
 - by a `revgrad.LambdaScheduler` that drives a `revgrad.LambdaVariable`,
 - with λ as an input of the compiled function,
