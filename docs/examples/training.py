@@ -1,4 +1,4 @@
-"""The training loop, for every framework."""
+"""The training loop that the examples share."""
 
 from __future__ import annotations
 

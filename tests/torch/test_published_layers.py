@@ -188,7 +188,9 @@ CELLS = {
     "version": lambda published, cell: version(cell),
     "λ, and its default": default,
     "gradient for λ = 0.7": lambda published, cell: factor(published.layer(0.7)(X)),
-    "gradient for λ = -1": lambda published, cell: rejected(lambda: factor(published.call(X, -1.0))),
+    "gradient for λ = -1": lambda published, cell: rejected(
+        lambda: factor(published.call(X, -1.0))
+    ),
     "gradient for λ = nan": lambda published, cell: rejected(
         lambda: factor(published.call(X, float("nan")))
     ),
