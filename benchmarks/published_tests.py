@@ -93,7 +93,7 @@ def in_process(name: str, source: str, which: str) -> int:
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--color=no"]
     status = pytest.main([*options, "-W", "ignore", *package.tests], plugins=[Seeded()])
     if which != "theirs" and not calls:
-        print(f"the tests of {name} never came to what stands in for its reversal")
+        print(f"the tests of {name} never called the replacement of its reversal")
         return 2
     return int(status)
 
