@@ -46,7 +46,7 @@ import revgrad
 served = []  # the backend of each call: the registry's own word would not do
 
 def watch(cls):
-    if "reverse" in vars(cls):
+    if cls.__name__ in ("SlowBackend", "TheanoBackend"):
         reverse = cls.reverse
         def watched(self, x, lam):
             served.append(self)

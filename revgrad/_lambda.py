@@ -138,11 +138,8 @@ def _normalize_number(value: Any, signed: bool) -> float:
         number = math.inf if value > 0 else -math.inf
     if number < 0 and not signed:
         text = _short_repr(value)
-        raise _invalid(
-            value,
-            f"The gradient is multiplied by -λ already: pass {text.lstrip('-')}, not {text}.",
-            signed,
-        )
+        advice = f": pass {text[1:]}, not {text}" if text.startswith("-") else ""
+        raise _invalid(value, f"The gradient is multiplied by -λ already{advice}.", signed)
     if not math.isfinite(number):
         raise _invalid(value, "Check the code that computed it.", signed)
     return number if signed else abs(number)  # -0.0 is the λ 0.0

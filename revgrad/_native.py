@@ -224,6 +224,17 @@ class Native:
         raise NotImplementedError(f"{type(self).__name__} makes cells but has no set_cell()")
 
 
+class EagerNative(Native):
+    """The adapter of a framework that compiles nothing: every forward pass runs the user's code.
+
+    A `revgrad.LambdaVariable` needs no cell there: its value is read at each forward pass.
+    """
+
+    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
+        """Return the value that the variable has now."""
+        return variable.value
+
+
 def resolve(x: Any, lam: Any, native: Native, signed: bool = False) -> Any:
     """Return λ, or a factor, as a value of the framework that suits `x`.
 

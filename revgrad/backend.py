@@ -19,12 +19,13 @@ from revgrad._lambda import (
     too_large_error,
     unknown_lambda_error,
 )
-from revgrad._native import Native, resolve
+from revgrad._native import EagerNative, Native, resolve
 
 __all__ = [
     "CONTRACT",
     "Backend",
     "BackendSpec",
+    "EagerNative",
     "Native",
     "cast_lambda",
     "check_lambda_shape",
@@ -241,8 +242,8 @@ def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: 
     Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`, with
     the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus one, so
     `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
-    differentiation that the framework has. Where an element of `x` is not finite, `r` would be nan: it is replaced by zero there, and such
-    an element passes no gradient on.
+    differentiation that the framework has. Where an element of `x` is not finite, `r` would be
+    nan: it is replaced by zero there, and such an element passes no gradient on.
 
     Parameters
     ----------
@@ -268,7 +269,7 @@ def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: 
     custom derivative rules does better with one of its own.
     """
     stopped = stop_gradient(x)
-    # Of either sign: what is subtracted is +0.0, which changes no bit, a -0.0 included.
-    residual = xp.where(factor < 0, x - stopped, stopped - x)
+    # What is subtracted is +0.0 for either sign: it changes no bit, not even of a -0.0.
+    residual = xp.where(factor > 0, stopped - x, x - stopped)
     residual = xp.where(xp.isfinite(stopped), residual, xp.zeros_like(stopped))
-    return stopped - abs(factor) * residual
+    return stopped - xp.where(factor > 0, factor, 0 - factor) * residual

@@ -14,8 +14,10 @@ class Tensor:
     pass
 
 class GoodBackend(revgrad.Backend):
-    def reverse(self, x, lam):
+    def multiply_gradient(self, x, factor):
         return "reversed by good"
+
+    reverse = multiply_gradient
 """
 
 BROKEN = {
@@ -59,7 +61,7 @@ BROKEN = {
         def revgrad_backends():
             return 3
         """,
-        "TypeError: revgrad_backends must return records; got 3 (int)",
+        "TypeError: revgrad_backends must return specs; got 3 (int)",
     ),
     "text": (
         """
@@ -69,7 +71,7 @@ BROKEN = {
         def revgrad_backends():
             return "theano"
         """,
-        "TypeError: revgrad_backends must return records; got 'theano' (str)",
+        "TypeError: revgrad_backends must return specs; got 'theano' (str)",
     ),
     "nothing": (
         """
@@ -79,7 +81,7 @@ BROKEN = {
         def revgrad_backends():
             [revgrad.BackendSpec("forgotten", ("a:B",), "a:C")]
         """,
-        "TypeError: revgrad_backends returned None; return its records",
+        "TypeError: revgrad_backends returned None; return its specs",
     ),
     "skip": (
         """
@@ -100,7 +102,7 @@ BROKEN = {
         """,
         "Speechless. The other backends work on.",
     ),
-    "shy record": (
+    "shy spec": (
         """
         import revgrad
 
@@ -114,7 +116,7 @@ BROKEN = {
         """,
         "RuntimeError: no repr",
     ),
-    "record": (
+    "spec": (
         """
         import revgrad
 
@@ -125,9 +127,9 @@ BROKEN = {
                 revgrad.BackendSpec("bad", ("theano.Variable",), "a:C"),
             ]
         """,
-        "ValueError: the record of backend 'bad': a claim must read 'module:qualname'",
+        "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
     ),
-    "not a record": (
+    "not a spec": (
         """
         import revgrad
 
@@ -159,10 +161,10 @@ STAGE = {
     "nothing": "hook",
     "skip": "import",
     "speechless": "import",
-    "shy record": "offer",
-    "record": "offer",
-    "not a record": "offer",
-    "name": "offer",
+    "shy spec": "spec",
+    "spec": "spec",
+    "not a spec": "spec",
+    "name": "spec",
 }
 
 

@@ -206,7 +206,7 @@ def _unsupported(function: Any, harness: Harness) -> str:
         return f"the backend does not declare the capability {capability!r}: {reason}"
     raise ConformanceError(
         f"{function.clause} {function.__name__}: the backend does not declare the capability "
-        f"{capability!r}. Declare it in {harness.backend!r}'s Backend.capabilities"
+        f"{capability!r}. Declare it in Backend.capabilities"
         + ("".join(f" and write {each}()" for each in _missing(capability, harness)))
         + f", or say why not in {type(harness).__name__}.unsupported[{capability!r}]."
     )

@@ -529,7 +529,7 @@ def test_a_check_that_takes_the_process_along_has_failed(install_toy, tmp_path):
         "raises": "it raised SystemExit: no zero",
     }.items():
         assert len(outcomes[name]) == len(CHECKS) and entries[name]["state"] == "checked"
-        assert outcomes[name]["zero_lambda"] == "failed" and outcomes[name]["twice"] == "passed"
+        assert outcomes[name]["zero_lambda"] == "failed" and outcomes[name]["double_reversal"] == "passed"
         (check,) = [each for each in entries[name]["checks"] if each["check"] == "zero_lambda"]
         assert list(check) == documented(4)
         assert check["clause"] == "C4" and check["reason"] == f"C4 zero_lambda: {words}"

@@ -222,8 +222,8 @@ def test_the_ends_are_met(start, end, power):
 @pytest.mark.parametrize(
     "p, words",
     [
-        (math.nan, "got nan (float). Look at what computed it."),
-        (np.float32("nan"), "Look at what computed it."),
+        (math.nan, "got nan (float). Check the code that computed it."),
+        (np.float32("nan"), "Check the code that computed it."),
         (np.array([[0, 1], [math.nan, 0]]), "A nan stands at index (1, 0) of its shape (2, 2)."),
         (True, "got True (bool). Convert it with float()"),
         (np.bool_(True), "Convert it"),

@@ -200,7 +200,7 @@ def test_values_that_are_no_tensors_are_refused():
         (object(), "or a PyTensor tensor; got an object of type builtins.object"),
         (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
         (pt.dvector(), "does not broadcast to x of shape"),
-        (-1.0, "The backward factor is -λ already"),
+        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_a_lam_that_is_none(lam, words):

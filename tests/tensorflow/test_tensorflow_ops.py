@@ -306,7 +306,7 @@ def test_a_schedule_from_a_step_counter(mode):
         (tf.sparse.eye(2), "or a tensor or variable of TensorFlow; got an object of type"),
         (object(), "got an object of type builtins.object"),
         (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (-1.0, "The backward factor is -λ already"),
+        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_a_lam_that_is_none(mode, lam, words):

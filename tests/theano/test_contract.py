@@ -31,7 +31,7 @@ class UnoptimizedHarness(TheanoHarness):
 
     mode = UNOPTIMIZED
     examples = 5
-    expected_failures = {"no_trace": "nothing is rewritten"}
+    expected_failures = {"zero_overhead": "nothing is rewritten"}
 
 
 @conformance("theano")
@@ -295,7 +295,7 @@ WRONG = [
     ("identity", folklore),
     ("identity", NotTransparent()),
     ("no_copy", Copies()),
-    ("nothing_written", WritesInPlace()),
+    ("no_inplace_write", WritesInPlace()),
     ("any_cotangent", SignLost()),
     ("any_cotangent", LamSquared()),
     ("any_cotangent", CotangentIgnored()),
@@ -315,15 +315,15 @@ WRONG = [
     ("forward_mode", ForwardModeIsZero()),
     ("second_order", SecondOrderWrong()),
     ("vectorised", not_in_scan),
-    ("no_trace", NotRemoved()),
-    ("no_trace", folklore),
+    ("zero_overhead", NotRemoved()),
+    ("zero_overhead", folklore),
     ("copies_reverse", LostByPickle()),
     ("any_shape", WrongFor4d()),
     ("lambda_array", LamAliased()),
     ("graph_lambda_array", AnyShape()),
     ("graph_lambda_array", ScalarsOnly()),
-    ("integers_refused", AnyDtype()),
-    ("threads_agree", last_lam_of_any_thread),
+    ("integers_rejected", AnyDtype()),
+    ("thread_safe", last_lam_of_any_thread),
 ]
 
 
@@ -332,7 +332,7 @@ ELSEWHERE = {
     "compiled_once",
     "schedule_in_graph",
     "claims_resolve",
-    "discovery_is_light",
+    "light_discovery",
 }
 """They are about the backend, its record and its plugin: see the wrong backends of the kit."""
 

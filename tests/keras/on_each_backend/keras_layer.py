@@ -276,7 +276,7 @@ def test_a_variable_of_keras():
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (-1.0, "The backward factor is -λ already"),
+        (-1.0, "The gradient is multiplied by -λ already"),
         (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
         (True, "a bool is not a strength"),
         (object(), "or a tensor or variable of Keras; got an object of type builtins.object"),
