@@ -8,6 +8,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
 _NOT_NUMBERS = {
@@ -18,6 +19,7 @@ _NOT_NUMBERS = {
 }
 
 
+@set_module("revgrad.backend")
 def normalize_lambda(lam: Any) -> Any:
     """Validate λ and return it in the form that backends take.
 
@@ -48,12 +50,13 @@ def normalize_lambda(lam: Any) -> Any:
     >>> normalize_lambda(-1)
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
     return _normalize(lam, signed=False)
 
 
+@set_module("revgrad.backend")
 def normalize_factor(factor: Any) -> Any:
     """Validate the factor of `revgrad.scale_gradient`: `normalize_lambda` with any sign.
 
@@ -80,6 +83,7 @@ def normalize_factor(factor: Any) -> Any:
     return _normalize(factor, signed=True)
 
 
+@set_module("revgrad.backend")
 def lambda_as_float(lam: Any) -> float:
     """Return λ as a float, for what holds a single number.
 
@@ -167,6 +171,7 @@ def _normalize_array(value: Any, signed: bool) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+@set_module("revgrad.backend")
 def check_lambda_shape(
     lam_shape: Sequence[Optional[int]],
     x_shape: Sequence[Optional[int]],
@@ -193,7 +198,7 @@ def check_lambda_shape(
     >>> check_lambda_shape((32,), (32, 100))
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
+    revgrad.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
 (32, 100) without enlarging it. Give it the shape of x with length 1 wherever it does not vary: \
 one value per sample is lam.reshape(-1, 1).
     """
@@ -212,6 +217,7 @@ one value per sample is lam.reshape(-1, 1).
     )
 
 
+@set_module("revgrad.backend")
 def cast_lambda(lam: Any, dtype: Any) -> Any:
     """Cast a number or an array to the dtype of `x` (C3).
 
@@ -239,7 +245,7 @@ def cast_lambda(lam: Any, dtype: Any) -> Any:
     >>> cast_lambda(1e5, "float16")
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: 100000.0 is too large a λ or factor for x of dtype \
+    revgrad.InvalidLambdaError: 100000.0 is too large a λ or factor for x of dtype \
 float16: it would become infinite.
     """
     with np.errstate(over="ignore"):
@@ -249,6 +255,7 @@ float16: it would become infinite.
     return cast
 
 
+@set_module("revgrad.backend")
 def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     """Build the error for a λ or factor that the dtype of `x` cannot hold.
 
@@ -271,6 +278,7 @@ def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     )
 
 
+@set_module("revgrad.backend")
 def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     """Build the error for an `x` whose dtype carries no gradient (C17).
 
@@ -292,6 +300,7 @@ def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     )
 
 
+@set_module("revgrad.backend")
 def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a λ that the framework does not know.
 
@@ -317,6 +326,7 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
     )
 
 
+@set_module("revgrad.backend")
 def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
     """Build the error for a λ that asks for a gradient (C5).
 
@@ -336,6 +346,7 @@ def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
     )
 
 
+@set_module("revgrad.backend")
 def not_real_error(dtype: Any, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a framework value as λ whose dtype is not real.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Protocol, Tuple, Type, Union
 
 from revgrad._lambda import lambda_as_float
+from revgrad._names import set_module
 
 if TYPE_CHECKING:
     from revgrad._native import Native
 
 
+@set_module("revgrad")
 class LambdaVariable:
     """A λ that the user owns and may change at any time.
 
@@ -46,7 +48,7 @@ class LambdaVariable:
     >>> lam.value = -1
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
 
@@ -126,4 +128,13 @@ The gradient is multiplied by -λ already: pass 1, not -1.
         self._cells.update(cells)
 
 
-LambdaVariable.__module__ = "revgrad"
+class HasDtype(Protocol):
+    """An array or a value of a framework, to type checkers."""
+
+    @property
+    def dtype(self) -> Any:
+        """What its elements are."""
+
+
+Lambda = Union[float, LambdaVariable, HasDtype]
+"""What `revgrad.reverse` accepts as λ, to type checkers."""

@@ -19,13 +19,16 @@ from revgrad._lambda import (
     too_large_error,
     unknown_lambda_error,
 )
+from revgrad._names import set_module
 from revgrad._native import EagerNative, Native, resolve
+from revgrad._variable import Lambda
 
 __all__ = [
     "CONTRACT",
     "Backend",
     "BackendSpec",
     "EagerNative",
+    "Lambda",
     "Native",
     "cast_lambda",
     "check_lambda_shape",
@@ -47,6 +50,7 @@ CONTRACT = 1
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
+@set_module("revgrad")
 @dataclass(frozen=True)
 class BackendSpec:
     """The spec by which a plugin announces a backend.
@@ -124,6 +128,7 @@ def _is_reference(text: Any) -> bool:
     return isinstance(text, str) and _REFERENCE.fullmatch(text) is not None
 
 
+@set_module("revgrad")
 class Backend(abc.ABC):
     """Reverses for one framework.
 

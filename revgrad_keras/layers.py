@@ -55,7 +55,7 @@ class GradientReversal(keras.layers.Layer):
     >>> layer.set_lam(-1)
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The backward factor is -λ already: pass 1, not -1.
     """
 

@@ -6,6 +6,7 @@ of the framework.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, List, Mapping, Tuple
 
 import numpy as np
@@ -176,9 +177,8 @@ def assigned_lambda(harness: Harness) -> None:
     def run_all(lam: float) -> None:
         programs = harness.assigned(0.7, lam, (3,), dtype)
         for name, run in programs.items():
-            rejected(
-                revgrad.InvalidLambdaError, f"{name}, λ = {lam}", lambda run=run: run_of(run)(x, x)
-            )
+            call = functools.partial(run_of(run), x, x)
+            rejected(revgrad.InvalidLambdaError, f"{name}, λ = {lam}", call)
         if not programs:
             raise mismatch(f"assigned(), λ = {lam}", "at least one program, or an error", "none")
 

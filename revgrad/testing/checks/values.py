@@ -1,7 +1,7 @@
 """The checks on values: C1 to C6, C8, C16 and C17.
 
-Each is a plain function of a harness, returns None where the clause is kept, and raises
-``revgrad.ConformanceError`` where it is not. The first paragraph of its docstring is the clause.
+Each is a plain function of a harness. It returns None if the clause holds and raises
+``revgrad.ConformanceError`` if not. The first paragraph of its docstring is the clause.
 """
 
 from __future__ import annotations

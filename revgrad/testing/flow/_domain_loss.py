@@ -1,4 +1,4 @@
-"""A user's domain loss as a program of NumPy arrays, and what can be wrong with it."""
+"""A user's domain loss as a program of NumPy arrays, and its validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from revgrad.testing.harness import Harness, Run
 
 
 def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
-    """Yield the features and the parameters in this machine's byte order, or refuse them."""
+    """Yield the features and the parameters in this machine's byte order, or reject them."""
     if isinstance(parameters, (np.ndarray, np.generic)) or not isinstance(parameters, Sequence):
         raise ValueError(
             "check_flow: parameters must be a tuple or list of NumPy arrays; got "
@@ -36,13 +36,13 @@ def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
         if not value.size or not np.isfinite(value).all():
             raise ValueError(
                 f"check_flow: {name} of shape {value.shape} must have elements, all of them "
-                "finite: the loss is looked at around them."
+                "finite: the loss is computed near them."
             )
         yield np.asarray(value, value.dtype.name)  # in the byte order of this machine
 
 
 def check_arguments(domain_loss: Any, arrays: List[Any]) -> None:
-    """Refuse a function that does not take as many arguments as there are arrays."""
+    """Reject a function that does not take as many arguments as there are arrays."""
     try:
         signature = inspect.signature(domain_loss)
     except (TypeError, ValueError):  # some callables have none
@@ -76,7 +76,7 @@ class Program:
         self.run = self.build()
 
     def build(self) -> Run:
-        """Build the program; a framework that builds nothing calls `traced` at each run."""
+        """Build the program; a framework that compiles nothing calls `traced` at each run."""
         return self.harness.program(self.traced, self.x.shape, self.x.dtype.name)
 
     def traced(self, value: Any) -> Any:
@@ -98,7 +98,7 @@ class Program:
         if "float" not in self.dtype:
             raise ValueError(
                 f"domain_loss must return a floating scalar; it returned one of {self.dtype}. "
-                "A count of right answers has no gradient: return the loss."
+                "A count of correct predictions has no gradient: return the loss."
             )
         return loss
 
