@@ -9,7 +9,7 @@ from autograd.extend import defjvp, defvjp, primitive
 from autograd.numpy.numpy_boxes import ArrayBox
 
 from revgrad._names import set_module
-from revgrad.backend import resolve
+from revgrad.backend import Lambda, resolve
 from revgrad_autograd.native import native
 
 __all__ = ["reverse_gradient", "scale_gradient"]
@@ -18,7 +18,7 @@ X = TypeVar("X")
 
 
 @set_module("revgrad_autograd")
-def reverse_gradient(x: X, lam: Any) -> X:
+def reverse_gradient(x: X, lam: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -57,7 +57,7 @@ def reverse_gradient(x: X, lam: Any) -> X:
 
 
 @set_module("revgrad_autograd")
-def scale_gradient(x: X, factor: Any) -> X:
+def scale_gradient(x: X, factor: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters

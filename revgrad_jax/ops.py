@@ -10,7 +10,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from revgrad import InvalidLambdaError, UnsupportedTypeError
 from revgrad._names import set_module
-from revgrad.backend import resolve
+from revgrad.backend import Lambda, resolve
 from revgrad_jax.native import native
 
 __all__ = ["reverse_gradient", "scale_gradient"]
@@ -19,7 +19,7 @@ X = TypeVar("X")
 
 
 @set_module("revgrad_jax")
-def reverse_gradient(x: X, lam: Any) -> X:
+def reverse_gradient(x: X, lam: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -61,7 +61,7 @@ def reverse_gradient(x: X, lam: Any) -> X:
 
 
 @set_module("revgrad_jax")
-def scale_gradient(x: X, factor: Any) -> X:
+def scale_gradient(x: X, factor: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters

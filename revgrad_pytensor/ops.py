@@ -17,7 +17,7 @@ from pytensor.tensor.variable import TensorVariable
 
 from revgrad import UnsupportedTypeError
 from revgrad._names import set_module
-from revgrad.backend import resolve
+from revgrad.backend import Lambda, resolve
 from revgrad_pytensor.native import native
 
 __all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
@@ -123,7 +123,7 @@ def _product(x: Any, lam: Any, g: Any) -> Any:
 
 
 @set_module("revgrad_pytensor")
-def reverse_gradient(x: Any, lam: Any) -> TensorVariable[Any, Any]:
+def reverse_gradient(x: Any, lam: Lambda) -> TensorVariable[Any, Any]:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -160,7 +160,7 @@ def reverse_gradient(x: Any, lam: Any) -> TensorVariable[Any, Any]:
 
 
 @set_module("revgrad_pytensor")
-def scale_gradient(x: Any, factor: Any) -> TensorVariable[Any, Any]:
+def scale_gradient(x: Any, factor: Lambda) -> TensorVariable[Any, Any]:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters

@@ -219,7 +219,9 @@ def test_a_lam_that_asks_for_its_gradient_is_refused():
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], "text", None, 3, (X,), {"a": X}])
 def test_what_is_not_an_array_is_rejected(x):
-    with pytest.raises(revgrad.UnsupportedTypeError, match="Expected an array; got a .* Pass the arrays"):
+    with pytest.raises(
+        revgrad.UnsupportedTypeError, match="Expected an array; got a .* Pass the arrays"
+    ):
         reverse_gradient(x, 0.5)
 
 

@@ -306,7 +306,10 @@ def test_a_bad_lam_is_rejected(library):
     for lam, words in (
         (-1.0, "The gradient is multiplied by -λ already"),
         (1e39, "is too large a λ or factor for x of dtype float32"),
-        (revgrad.LambdaVariable(0.5), r"LambdaVariable\(0.5\) was given as λ of a layer.* lam.value"),
+        (
+            revgrad.LambdaVariable(0.5),
+            r"LambdaVariable\(0.5\) was given as λ of a layer.* lam.value",
+        ),
     ):
         with pytest.raises(revgrad.InvalidLambdaError, match=words):
             layers.GradientReversal(lam)

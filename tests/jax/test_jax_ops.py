@@ -302,7 +302,9 @@ def test_a_factor_that_selects():
 
 
 def test_an_error_of_a_factor_speaks_of_a_factor():
-    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"
+    ):
         scale_gradient([X], jnp.float32(jnp.nan))
     with pytest.raises(revgrad.InvalidLambdaError, match="which would freeze its value"):
         jax.grad(lambda x: scale_gradient(x, revgrad.LambdaVariable(1.0)))(1.0)
