@@ -62,7 +62,7 @@ figure(
         schedules.Polynomial(power=2),
         schedules.Piecewise([(0.1, 0), (0.3, 0.6), (0.8, 0.2)]),
         schedules.Delayed(schedules.Dann(), until=0.4),
-        schedules.Sequence([schedules.Linear(0, 0.8), schedules.Constant(0.8)], [0.6]),
+        schedules.Sequential([schedules.Linear(0, 0.8), schedules.Constant(0.8)], [0.6]),
         0.5 * schedules.Cosine(1, 0),
         schedules.InverseDecay(initial=1),
     ]

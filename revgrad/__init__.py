@@ -25,7 +25,7 @@ from revgrad.exceptions import (
     RevgradError,
     UnsupportedTypeError,
 )
-from revgrad.schedules import LambdaScheduler
+from revgrad.schedules._scheduler import LambdaScheduler
 
 if TYPE_CHECKING:
     from revgrad.hookspecs import hookimpl

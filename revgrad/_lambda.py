@@ -144,7 +144,7 @@ def _normalize_number(value: Any, signed: bool) -> float:
         text = _short_repr(value)
         advice = f": pass {text[1:]}, not {text}" if text.startswith("-") else ""
         raise _invalid(value, f"The gradient is multiplied by -λ already{advice}.", signed)
-    if not math.isfinite(number):
+    if not -math.inf < number < math.inf:  # torch.compile traces no math.isfinite()
         raise _invalid(value, "Check the code that computed it.", signed)
     return number if signed else abs(number)  # -0.0 is the λ 0.0
 

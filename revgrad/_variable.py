@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Dict, Protocol, Tuple, Type, Union
 
+import numpy as np
+
 from revgrad._lambda import lambda_as_float
 from revgrad._names import set_module
 
@@ -52,10 +54,13 @@ class LambdaVariable:
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
 
-    __slots__ = ("__weakref__", "_cells", "_lock", "_value")
+    __slots__ = ("__weakref__", "_cells", "_lock", "_number", "_value")
 
     def __init__(self, value: float = 0.0) -> None:
         self._value = lambda_as_float(value)
+        # For torch.compile, which takes an array of an object for an input of the program. It is
+        # replaced, and never written to.
+        self._number = np.array(self._value)
         # Reentrant: what stores a value in a cell may ask for a cell.
         self._lock = threading.RLock()
         # For good: a compiled program reads its cell also after its backend was unregistered.
@@ -82,6 +87,7 @@ The gradient is multiplied by -λ already: pass 1, not -1.
                     except Exception:  # the cell that failed; the first error is raised
                         pass
                 raise
+            self._number = np.array(new)
             self._value = new
 
     def cell(self, native: Native) -> Any:

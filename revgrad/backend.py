@@ -47,7 +47,8 @@ __all__ = [
 CONTRACT = 1
 """The version of the contract that this core holds backends to."""
 
-_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_REFERENCE = re.compile(f"{_DOTTED}:{_DOTTED}")
 
 
 @set_module("revgrad")
@@ -72,6 +73,9 @@ class BackendSpec:
         The framework's requirement as in a requirements file, shown by errors.
     harness : str, optional
         ``"module:qualname"`` of the `revgrad.testing.Harness` that lets the checks run.
+    prepare : str, optional
+        A module that users import before the framework where it does not load otherwise. ``revgrad
+        check`` imports it; the doctor does where loading fails, and says that it was needed.
     contract : int, optional
         The version of the contract that the backend was written against.
 
@@ -91,6 +95,7 @@ class BackendSpec:
     factory: str
     requires: str = ""
     harness: str = ""
+    prepare: str = ""
     contract: int = CONTRACT
 
     def problems(self) -> Tuple[str, ...]:
@@ -116,6 +121,8 @@ class BackendSpec:
             found.append(f"requires must be a string; got {self.requires!r}")
         if self.harness != "" and not _is_reference(self.harness):
             found.append(f"harness must read 'module:qualname'; got {self.harness!r}")
+        if not (isinstance(self.prepare, str) and re.fullmatch(f"({_DOTTED})?", self.prepare)):
+            found.append(f"prepare must be the name of a module; got {self.prepare!r}")
         if self.contract != CONTRACT:
             found.append(
                 f"it is written against contract {self.contract!r}, and this revgrad holds "

@@ -7,7 +7,7 @@ import theano.tensor as T
 from schedule_examples import EXAMPLES, OWN, parabola
 
 import revgrad
-from revgrad.schedules import Constant, Dann, Linear, Sequence, progress
+from revgrad.schedules import Constant, Dann, Linear, Sequential, progress
 
 try:
     from theano.configparser import change_flags
@@ -71,13 +71,13 @@ def test_a_vector_of_progress(schedule):
 
 
 def test_the_c_code_gives_the_same():
-    p, schedule = T.dscalar("p"), Sequence([Linear(0.3, 0.1), Dann(low=0.1)], [0.3])
+    p, schedule = T.dscalar("p"), Sequential([Linear(0.3, 0.1), Dann(low=0.1)], [0.3])
     run = theano.function([p], schedule(p))
     for each in PS:
         np.testing.assert_allclose(run(each), schedule(each), rtol=1e-14)
 
 
-@pytest.mark.parametrize("own", OWN[:2], ids=["Delayed", "Sequence"])
+@pytest.mark.parametrize("own", OWN[:2], ids=["Delayed", "Sequential"])
 @pytest.mark.parametrize("dtype", RTOL)
 def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     p = T.scalar("p", dtype=dtype)
@@ -144,7 +144,7 @@ def test_a_jump_falls_on_the_same_step(total, dtype):
     step = T.vector("step", dtype=dtype)
     steps = np.arange(total + 1)
     boundaries = [each / total for each in steps[1:-1]][:: 1 + total // 6]
-    schedule = Sequence([Constant(i) for i in range(len(boundaries) + 1)], boundaries)
+    schedule = Sequential([Constant(i) for i in range(len(boundaries) + 1)], boundaries)
     for mode in (PY, UNOPTIMIZED):
         run = theano.function([step], schedule(progress(step, total)), mode=mode)
         np.testing.assert_array_equal(

@@ -92,40 +92,18 @@ def subclasses_reversed(harness: Harness) -> None:
     expect_gradients(harness, programs, 0.3, dtype, "instances")
 
 
-def joint_cases(
-    change: Callable[[Any, float], Any],
-) -> List[Tuple[str, Callable[[Any], Tuple[Any, ...]], Tuple[float, ...]]]:
-    """Return names, functions of several outputs, and the slope of each output.
-
-    The functions are linear: what they compute is `x` times 2, times the slopes going back.
-    """
-
-    def with_input(x: Any) -> Tuple[Any, ...]:
-        h = x * 2.0
-        return change(h, 1.0), h
-
-    def input_first(x: Any) -> Tuple[Any, ...]:
-        h = x * 2.0
-        return h, change(h, 1.0)
-
-    def two(x: Any) -> Tuple[Any, ...]:
-        h = x * 2.0
-        return change(h, 1.0), change(h, 5.0)
-
-    def same(x: Any) -> Tuple[Any, ...]:
-        h = x * 2.0
-        return change(h, 1.0), change(h, 1.0)
-
-    def nested(x: Any) -> Tuple[Any, ...]:
-        h = x * 2.0
-        return change(change(h, 1.0), 0.5), change(h, 1.0), h
-
+def joint_cases(change: Callable[[Any, float], Any]) -> List[Tuple[str, Any, Tuple[float, ...]]]:
+    """Return names, functions of several outputs, and the λ of each output, 0 for `h` itself."""
     return [
-        ("reverse(h, 1), h", with_input, (1.0, 0.0)),
-        ("h, reverse(h, 1)", input_first, (0.0, 1.0)),
-        ("reverse(h, 1), reverse(h, 5)", two, (1.0, 5.0)),
-        ("reverse(h, 1), reverse(h, 1)", same, (1.0, 1.0)),
-        ("reverse(reverse(h, 1), 0.5), reverse(h, 1), h", nested, (0.5, 1.0, 0.0)),
+        ("reverse(h, 1), h", lambda h: (change(h, 1.0), h), (1.0, 0.0)),
+        ("h, reverse(h, 1)", lambda h: (h, change(h, 1.0)), (0.0, 1.0)),
+        ("reverse(h, 1), reverse(h, 5)", lambda h: (change(h, 1.0), change(h, 5.0)), (1.0, 5.0)),
+        ("reverse(h, 1), reverse(h, 1)", lambda h: (change(h, 1.0), change(h, 1.0)), (1.0, 1.0)),
+        (
+            "reverse(reverse(h, 1), 0.5), reverse(h, 1), h",
+            lambda h: (change(change(h, 1.0), 0.5), change(h, 1.0), h),
+            (0.5, 1.0, 0.0),
+        ),
     ]
 
 
@@ -141,7 +119,8 @@ def expect_joint(harness: Harness, change: Callable[[Any, float], Any], sign: fl
         expected = np.asarray(
             sum(2 * factor * g for factor, g in zip(factors, gs)), dtype
         )
-        programs = harness.several_outputs(fn, (3,), dtype)
+        joint = functools.partial(lambda x, fn: fn(x * 2.0), fn=fn)
+        programs = harness.several_outputs(joint, (3,), dtype)
         if not programs:
             raise mismatch("several_outputs()", "at least one program", "none")
         for mode, run in programs.items():
