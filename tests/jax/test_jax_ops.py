@@ -69,7 +69,7 @@ def test_taylor_mode_raises_rather_than_pushing_plus_t(transform):
     """jet ignores the rules of custom functions."""
     jet = pytest.importorskip("jax.experimental.jet").jet
     push = transform(lambda x: revgrad.reverse(x, 0.5) ** 3)
-    with pytest.raises(Exception):
+    with pytest.raises((NotImplementedError, TypeError, ValueError)):
         jet(push, (1.0,), ([1.0, 0.0],))
     plain = transform(lambda x: x**3)
     assert np.isfinite(jet(plain, (1.0,), ([1.0, 0.0],))[0])  # the mode itself works
