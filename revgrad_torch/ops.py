@@ -277,7 +277,7 @@ def _script(function: Callable[..., Any]) -> Any:
 
 
 def _stopped(x: torch.Tensor) -> torch.Tensor:
-    if is_tracing():
+    if not is_compiling() and is_tracing():
         return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-import revgrad
+from revgrad._reverse import reverse, scale_gradient
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -156,7 +156,7 @@ class Harness:
         value of the framework
             The reversal of `x`.
         """
-        return revgrad.reverse(x, lam)
+        return reverse(x, lam)
 
     def scale_gradient(self, x: Any, factor: Any) -> Any:
         """Return ``revgrad.scale_gradient(x, factor)``; replace it as `reverse`.
@@ -173,7 +173,7 @@ class Harness:
         value of the framework
             `x`, whose gradient is scaled.
         """
-        return revgrad.scale_gradient(x, factor)
+        return scale_gradient(x, factor)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Return the sum of ``weight * value``; replace it where the values have no operators.

@@ -11,9 +11,11 @@ from typing import Any, Callable, List, Tuple
 
 import numpy as np
 
-import revgrad
 from revgrad import schedules
-from revgrad.testing._cases import close, expect, numpy_dtype, pulled_back, run_of, describe_array
+from revgrad._registry import registry
+from revgrad._variable import LambdaVariable
+from revgrad.exceptions import InvalidLambdaError
+from revgrad.testing._cases import close, describe_array, expect, numpy_dtype, pulled_back, run_of
 from revgrad.testing._check import check, mismatch
 from revgrad.testing.checks.values import as_given, reversal, some
 from revgrad.testing.harness import Harness
@@ -67,12 +69,12 @@ def survives_rewriting(harness: Harness) -> None:
 @check("C9")
 def variable_shows(harness: Harness) -> None:
     """A changed LambdaVariable shows in the next run, or is rejected; it is never frozen."""
-    lam, dtype = revgrad.LambdaVariable(0.5), harness.dtypes[0]
+    lam, dtype = LambdaVariable(0.5), harness.dtypes[0]
     g = np.array([1.0, -3.0], dtype)
     try:
         run = reversal(harness, lam, (2,), dtype)
         gradient = run(g, g)[1]
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     expect(harness, f"g = {describe_array(g)}, {lam!r}", gradient, pulled_back(g, lam))
     for value in LAMBDAS:
@@ -83,7 +85,7 @@ def variable_shows(harness: Harness) -> None:
 @check("C9")
 def variable_at_forward(harness: Harness) -> None:
     """λ is the value at the forward pass: one that is set before the gradient does not count."""
-    lam, dtype = revgrad.LambdaVariable(0.5), harness.dtypes[0]
+    lam, dtype = LambdaVariable(0.5), harness.dtypes[0]
     g = np.array([1.0, -3.0], dtype)
 
     def fn(x: Any) -> Any:
@@ -95,7 +97,7 @@ def variable_at_forward(harness: Harness) -> None:
         run = run_of(harness.program(fn, (2,), dtype))
         lam.value = 0.5
         gradient = run(g, g)[1]
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     given = f"g = {describe_array(g)}, LambdaVariable at 0.5 before the run"
     expect(harness, given, gradient, pulled_back(g, 0.5))
@@ -115,12 +117,12 @@ def compiled_once(harness: Harness) -> None:
             run(value)
         counts.append((what, harness.compilations() - before))
 
-    lam = revgrad.LambdaVariable(0.0)
+    lam = LambdaVariable(0.0)
     start = harness.compilations()
     try:
         with_variable = reversal(harness, lam, (2,), dtype)
         with_variable(x, x)
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         pass
     else:
         if harness.compilations() == start:
@@ -131,7 +133,7 @@ def compiled_once(harness: Harness) -> None:
             with_variable(x, x)
 
         count("a LambdaVariable", run_variable)
-    if "graph_lambda" in revgrad.get_backend(harness.backend).capabilities:
+    if "graph_lambda" in registry.get_backend(harness.backend).capabilities:
         with_argument = harness.graph_lambda(harness.reverse, (2,), dtype, (), dtype)
         count("λ as an argument", lambda value: as_given(with_argument, x, np.array(value, dtype)))
     if not counts:

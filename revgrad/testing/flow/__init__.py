@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from revgrad._lambda import lambda_as_float, describe_value
+from revgrad._lambda import describe_value, lambda_as_float
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
 from revgrad.testing._check import load_harness
@@ -15,8 +15,8 @@ from revgrad.testing.flow._diagnosis import (
     UNSURE,
     Factors,
     Finding,
-    followed,
     diagnose,
+    followed,
     not_finite,
     of_features,
     of_parameter,
