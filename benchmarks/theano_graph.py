@@ -97,13 +97,13 @@ def main():
         print(f"{name:24s} {nodes(function)[0]:6d} {nodes(function)[1]:10d} {ratio:18.3f}")
 
     compilations = []
-    original = theano.compile.function_module.FunctionMaker.__init__
+    original = theano.compile.FunctionMaker.__init__
 
     def counting(self, *args, **kwargs):
         compilations.append(1)
         original(self, *args, **kwargs)
 
-    theano.compile.function_module.FunctionMaker.__init__ = counting
+    theano.compile.FunctionMaker.__init__ = counting
     x = T.fvector("x")
     run = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x))
     seen = set()

@@ -70,8 +70,6 @@ class _SameLengths(_Identity):
     a filled array to λ.
     """
 
-    c_code = Op.c_code  # there is none
-
     def make_node(self, strength: Any, *lengths: Any) -> Any:
         return basic.Apply(self, [strength, *lengths], [strength.type()])
 
@@ -86,6 +84,9 @@ class _SameLengths(_Identity):
                 "T.row, or theano.tensor.addbroadcast(lam, axis)."
             )
         output_storage[0][0] = strength
+
+    def c_code(self, node: Any, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
+        raise NotImplementedError("the lengths are compared in Python")
 
 
 class _GradientOp(_Identity):
