@@ -7,7 +7,7 @@ import importlib.util
 import io
 import pickle
 import types
-from typing import Any, Callable, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List
 
 import numpy as np
 import torch

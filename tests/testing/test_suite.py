@@ -215,7 +215,7 @@ def test_a_harness_is_an_instance_with_a_backend(harness):
 @pytest.mark.parametrize(
     "returned, words",
     [
-        (None, "the harness must return a function of two arrays; got None (NoneType)"),
+        (None, "a harness returns functions of two arrays; this one returned None (NoneType)"),
         (lambda x, g: None, "must return two arrays, for instance the value and the gradient; got"),
         (lambda x, g: (x, g, g), "must return two arrays, for instance the value and the gradient"),
     ],

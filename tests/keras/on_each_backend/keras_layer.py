@@ -319,4 +319,4 @@ def test_an_exported_model_reverses(tmp_path):
 
 
 def test_the_backend_is_that_of_the_environment():
-    assert NATIVE == os.environ["KERAS_BACKEND"]
+    assert os.environ["KERAS_BACKEND"] == NATIVE
