@@ -9,7 +9,7 @@ import numpy as np
 import revgrad
 from revgrad import reference
 from revgrad.testing._cases import close, describe_array, expect, run_of
-from revgrad.testing._check import check, mismatch
+from revgrad.testing._check import check
 from revgrad.testing.checks.usage import expect_joint
 from revgrad.testing.checks.values import BAD_FACTORS, as_given, rejected, some
 from revgrad.testing.harness import Harness, Run
