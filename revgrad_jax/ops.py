@@ -29,7 +29,7 @@ def reverse_gradient(x: X, lam: Lambda) -> X:
     lam : float, numpy.ndarray, jax.Array, tracer or LambdaVariable
         λ. A traced value, an argument of the compiled function say, changes without compiling
         again; a number is a constant of it. An array must broadcast to every leaf without
-        enlarging it. A `revgrad.LambdaVariable` is refused inside a trace, which would freeze it.
+        enlarging it. A `revgrad.LambdaVariable` is rejected inside a trace, which would freeze it.
 
     Returns
     -------

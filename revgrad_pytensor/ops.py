@@ -109,7 +109,7 @@ class ReverseGradient(OpFromGraph):
 
 
 def _product(x: Any, lam: Any, g: Any) -> Any:
-    """Return ``-lam * g``; a length of λ that may differ from that of `x` is checked at run time."""
+    """Return ``-lam * g``; lengths of λ that may not be those of `x` are checked at run time."""
     # A rewrite may drop a g that is a broadcast number, which leaves the shape of λ.
     first = x.type.ndim - lam.type.ndim
     checked = {

@@ -105,7 +105,7 @@ def test_nnx():
     assert len(jax.tree_util.tree_leaves(nnx.state(model, Lambda))) == 1
 
 
-# --- C22: what the libraries do with layers, and the ways in which users set λ --------------------
+# --- C22: what the libraries do with layers, and how users set λ -----------------------------
 
 
 class LayerHarness(JaxHarness):
