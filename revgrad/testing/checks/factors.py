@@ -29,7 +29,11 @@ def expect_scaled(harness: Harness, given: str, came: Any, g: Any, factor: Any) 
     with np.errstate(invalid="ignore"):
         expected = np.asarray(reference.scaled_pullback(g, factor))
         zero = g.dtype.type(0)
-        expect(harness, given, None if came is None else came + zero, expected + zero)
+        if came is not None:
+            # Some compilers take 0 * inf for 0: Theano's and PyTensor's do.
+            simplified = np.isnan(expected) & (np.asarray(factor) == 0) & (came == 0)
+            came = np.where(simplified, expected, came + zero)
+        expect(harness, given, came, expected + zero)
 
 
 @check("C23")
