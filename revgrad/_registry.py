@@ -308,7 +308,7 @@ def _advice(kind: type) -> str:
             " Map over its items, for instance jax.tree.map(lambda leaf: revgrad.reverse(leaf, "
             "lam), x); of JAX, revgrad_jax.reverse_gradient takes a whole pytree."
         )
-    if callable(getattr(kind, "__call__", None)) and kind.__call__ is not type.__call__:
+    if any("__call__" in vars(each) for each in kind.__mro__):
         return " It is callable, as a module is: reverse the value that it returns."
     return ""
 

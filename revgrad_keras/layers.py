@@ -113,7 +113,7 @@ class GradientReversal(_GradientLayer):
     >>> layer.lam = -1
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
 

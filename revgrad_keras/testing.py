@@ -43,9 +43,7 @@ class KerasHarness(Harness):
     def __init__(self) -> None:
         self._traces = 0
 
-    def _run(
-        self, model: Any, function: Callable[..., Any], **options: Any
-    ) -> Callable[..., Any]:
+    def _run(self, model: Any, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """Return a function of arrays that calls ``function(model, *tensors)``, compiled."""
 
         def counted(call: Callable[..., Any], *tensors: Any) -> Any:

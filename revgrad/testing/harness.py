@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import abc
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-import revgrad
+from revgrad._reverse import reverse, scale_gradient
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -42,11 +41,11 @@ CAPABILITIES: Dict[str, Tuple[str, ...]] = {
 """What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
 
 
-class Harness(abc.ABC):
+class Harness:
     """Drives one framework in NumPy terms, so that the checks need to know none.
 
-    Write `program` and set `backend`. Each further method unlocks the checks of the capability
-    that it belongs to, once the backend declares that capability.
+    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further
+    method unlocks the checks of its capability, once the backend declares it.
 
     The functions that come in, ``fn``, map a value of the framework to a value of the framework:
     the identity, or reversals and what `weighted_sum` makes of them. What comes back are functions
@@ -82,12 +81,9 @@ class Harness(abc.ABC):
         class LibHarness(revgrad.testing.Harness):
             backend = "lib"
 
-            def program(self, fn, shape, dtype):
-                def run(x, g):
-                    y, pullback = lib.vjp(fn, lib.array(x))
-                    return lib.to_numpy(y), lib.to_numpy(pullback(lib.array(g)))
-
-                return run
+            def evaluate(self, fn, x, g):
+                y, pullback = lib.vjp(fn, lib.array(x))
+                return lib.to_numpy(y), lib.to_numpy(pullback(lib.array(g)))
     """
 
     backend: str
@@ -98,9 +94,10 @@ class Harness(abc.ABC):
     expected_failures: Mapping[str, str] = {}
     unsupported: Mapping[str, str] = {}
 
-    @abc.abstractmethod
     def program(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
-        """Return ``run(x, g) -> (fn(x), pullback of g)``.
+        """Return ``run(x, g) -> (fn(x), pullback of g)``, compiled where the framework compiles.
+
+        Kept as it is for a framework that compiles nothing; write `evaluate` there.
 
         Parameters
         ----------
@@ -123,6 +120,24 @@ class Harness(abc.ABC):
         `revgrad.testing.check_flow` hands in a function whose value is a scalar, and a `g` of no
         dimensions to match.
         """
+        return lambda x, g: self.evaluate(fn, x, g)
+
+    def evaluate(self, fn: Function, x: Any, g: Any) -> Tuple[Any, Any]:
+        """Return ``fn(x)`` and the pullback of `g`, computed at once.
+
+        Parameters
+        ----------
+        fn : callable
+            As for `program`.
+        x, g : numpy.ndarray
+            The value and the cotangent.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            As for a function that `program` returns.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither program() nor evaluate()")
 
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return the reversal under test; ``revgrad.reverse(x, lam)`` as it is.
@@ -141,7 +156,7 @@ class Harness(abc.ABC):
         value of the framework
             The reversal of `x`.
         """
-        return revgrad.reverse(x, lam)
+        return reverse(x, lam)
 
     def scale_gradient(self, x: Any, factor: Any) -> Any:
         """Return ``revgrad.scale_gradient(x, factor)``; replace it as `reverse`.
@@ -158,7 +173,7 @@ class Harness(abc.ABC):
         value of the framework
             `x`, whose gradient is scaled.
         """
-        return revgrad.scale_gradient(x, factor)
+        return scale_gradient(x, factor)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Return the sum of ``weight * value``; replace it where the values have no operators.

@@ -118,7 +118,7 @@ WRONG = [
     ("forward_mode", bare),
     ("second_order", first_order),
     ("vectorised", bare),
-    ("no_trace", folklore),
+    ("zero_overhead", folklore),
     ("judged", any_lam),
 ]
 

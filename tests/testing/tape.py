@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 
 import revgrad
-from revgrad.backend import Native, learnable_lambda_error, normalize_lambda, resolve
+from revgrad.backend import Native, learnable_lambda_error, normalize_lambda
 from revgrad.testing import CAPABILITIES, Harness
 
 try:
@@ -133,8 +133,8 @@ def derivative_of(name):
         "tanh": lambda g, a: (g * (1 - tanh(a) ** 2),),
         "exp": lambda g, a: (g * exp(a),),
         "log": lambda g, a: (g / a,),
-        "where": lambda g, c, a, b: (None, where(c, g, 0.0 * g), where(c, 0.0 * g, g)),
-        "maximum": lambda g, a, b: (where(a > b, g, 0.0 * g), where(a > b, 0.0 * g, g)),
+        "where": lambda g, c, a, b: (None, where(c, g, zeros_like(g)), where(c, zeros_like(g), g)),
+        "maximum": lambda g, a, b: (where(a > b, g, zeros_like(g)), where(a > b, zeros_like(g), g)),
     }[name]
 
 

@@ -40,7 +40,7 @@ def by_module(x, lam):
     return GradientReversal(lam)(x)
 
 
-CLAUSES_ON_VALUES = ["identity", "any_cotangent", "zero_lambda", "twice", "stay_apart", "judged"]
+CLAUSES_ON_VALUES = ["identity", "any_cotangent", "zero_lambda", "twice", "stay_apart", "invalid_lambda_rejected"]
 
 
 @pytest.mark.parametrize("check", CLAUSES_ON_VALUES)
@@ -132,7 +132,7 @@ WRONG = [
     ("survives_rewriting", Hidden.apply),
     ("variable_at_forward", reads_late),
     ("variable_shows", frozen),
-    ("no_trace", folklore),
+    ("zero_overhead", folklore),
 ]
 
 

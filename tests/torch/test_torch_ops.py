@@ -251,7 +251,7 @@ def test_the_tangent_of_lam_goes_nowhere():
         (X, torch.ones(3), revgrad.InvalidLambdaError, "does not broadcast to x of shape"),
         (X, torch.ones(1, 2), revgrad.InvalidLambdaError, "without enlarging it"),
         (X, object(), revgrad.InvalidLambdaError, "a torch.Tensor; got an object"),
-        (X, -1, revgrad.InvalidLambdaError, "The backward factor is -λ already"),
+        (X, -1, revgrad.InvalidLambdaError, "The gradient is multiplied by -λ already"),
         (X.half(), 1e5, revgrad.InvalidLambdaError, "too large for x of dtype torch.float16"),
         (X, X.double().numpy() * 1e300, revgrad.InvalidLambdaError, "too large for x of dtype"),
         (X.long(), 1.0, revgrad.UnsupportedTypeError, "dtype torch.int64.*Cast it"),
@@ -426,7 +426,7 @@ def test_compiling_before_anything_was_reversed(mode):
 
 def test_what_is_refused_is_named_in_a_compiled_program():
     compiled = torch.compile(lambda x: revgrad.reverse(x, -1.0), fullgraph=True)
-    with pytest.raises(Exception, match="The backward factor is -λ already"):
+    with pytest.raises(Exception, match="The gradient is multiplied by -λ already"):
         compiled(X)
 
 

@@ -451,7 +451,9 @@ def test_three_heads_one_of_which_is_the_features(jit_compile):
         heads = [keras.layers.Dense(1)(each(features)) for each in (first, second)]
         model = keras.Model(x, [features, *heads])
         model.compile(keras.optimizers.SGD(0.5), ["mse"] * 3, jit_compile=jit_compile)
-        before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.get_layer("features").weights]
+        before = [
+            np.array(keras.ops.convert_to_numpy(w)) for w in model.get_layer("features").weights
+        ]
         model.fit(X, [X[:, :1] * np.ones((1, 4)), Y, -Y], batch_size=8, epochs=1, verbose=0)
         after = [keras.ops.convert_to_numpy(w) for w in model.get_layer("features").weights]
         return [b - a for a, b in zip(before, after)]
@@ -514,4 +516,4 @@ def test_an_exported_model_reverses(tmp_path):
 
 
 def test_the_backend_is_that_of_the_environment():
-    assert NATIVE == os.environ["KERAS_BACKEND"]
+    assert os.environ["KERAS_BACKEND"] == NATIVE
