@@ -197,7 +197,9 @@ def test_ragged_tensors(mode):
         return tf.reduce_sum(reversed_**2)
 
     np.testing.assert_array_equal(mode(lambda x: gradient(total, x))(X), -X)
-    with pytest.raises(revgrad.InvalidLambdaError, match="a scalar as λ or factor of a ragged tensor"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match="a scalar as λ or factor of a ragged tensor"
+    ):
         reverse(tf.ragged.constant([[1.0], [2.0, 3.0]]), np.ones((2, 1)))
 
 
@@ -333,7 +335,10 @@ def test_a_variable_is_validated_outside_a_graph_only(mode):
     [
         (tf.constant([1, 2]), "of dtype int32, which carries no gradient. Cast it"),
         (tf.constant("text"), "of dtype string, which carries no gradient"),
-        (tf.sparse.eye(2), "convert a SparseTensor to a tensor. .* of a sparse tensor, pass the val"),
+        (
+            tf.sparse.eye(2),
+            "convert a SparseTensor to a tensor. .* of a sparse tensor, pass the val",
+        ),
     ],
 )
 def test_an_x_that_carries_no_gradient(mode, x, words):
@@ -350,9 +355,10 @@ def test_an_x_that_carries_no_gradient(mode, x, words):
 def test_any_real_factor(mode, function, factor):
     y = mode(lambda x: function(x, factor))(X)
     np.testing.assert_array_equal(y, X)
-    for each in (lambda x: function(x, factor), lambda x: tf.vectorized_map(
-        lambda row: function(row, factor), x
-    )):
+    for each in (
+        lambda x: function(x, factor),
+        lambda x: tf.vectorized_map(lambda row: function(row, factor), x),
+    ):
         found = mode(lambda x: gradient(each, x))(X)
         np.testing.assert_array_equal(found, np.full(X.shape, np.float32(factor)))
 
@@ -366,9 +372,7 @@ def test_a_factor_in_the_graph_is_selective(mode):
 
 def test_a_variable_as_factor(mode):
     variable, lam = tf.Variable(-2.0, trainable=False), revgrad.LambdaVariable(0.5)
-    slope = mode(
-        lambda x: gradient(lambda x: scale_gradient(scale_gradient(x, variable), lam), x)
-    )
+    slope = mode(lambda x: gradient(lambda x: scale_gradient(scale_gradient(x, variable), lam), x))
     np.testing.assert_array_equal(slope(X), np.full(X.shape, -1.0))
     variable.assign(4.0)
     lam.value = 3.0
@@ -503,7 +507,7 @@ def test_a_saved_model_reverses_where_revgrad_is_not_imported(tmp_path):
     module = tf.Module()
     module.lam = tf.Variable(0.5, trainable=False)
     module.call = tf.function(
-        lambda x: -reverse(x, module.lam) ** 3 * -1.0, [tf.TensorSpec([None, 3])]
+        lambda x: -(reverse(x, module.lam) ** 3) * -1.0, [tf.TensorSpec([None, 3])]
     )
     tf.saved_model.save(module, str(tmp_path))
     subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], check=True, cwd=str(tmp_path))
