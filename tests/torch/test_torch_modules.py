@@ -52,9 +52,9 @@ def test_a_bad_lam_is_refused_and_the_old_one_stays(bad):
 @pytest.mark.parametrize("lam", [torch.nn.Parameter(torch.tensor(1.0)), torch.ones(2)[0]])
 def test_a_lam_that_asks_for_a_gradient_is_refused(lam):
     lam.requires_grad_()
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal(lam)
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal().lam = lam
 
 
@@ -90,7 +90,7 @@ def test_lam_stays_float32(cast):
 
 def test_lam_follows_the_device():
     module = GradientReversal().to("meta")
-    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=...)"
+    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=1)"
     assert module.half().to_empty(device="cpu").lam.dtype == torch.float32
 
 
