@@ -119,7 +119,9 @@ def _normalize(value: Any, signed: bool) -> Any:
     if isinstance(value, numbers.Number):  # complex, Decimal
         raise _invalid(value, "Pass a real number, for instance with float().", signed)
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        raise _invalid(value, "Pass an array that broadcasts to x for one value per sample.", signed)
+        raise _invalid(
+            value, "Pass an array that broadcasts to x for one value per sample.", signed
+        )
     # A LambdaScheduler, which this module must not import, says what to pass in its place.
     advice = getattr(type(value), "_advice_as_lambda", "")
     if advice:

@@ -228,10 +228,14 @@ class Registry:
         if _plugins.disabled():
             words += f" REVGRAD_DISABLE leaves out: {', '.join(_plugins.disabled())}."
         if self.failures:
-            words += " Left out: " + "; ".join(
-                f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
-                for each in self.failures
-            ) + "."
+            words += (
+                " Left out: "
+                + "; ".join(
+                    f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
+                    for each in self.failures
+                )
+                + "."
+            )
         return words
 
 

@@ -399,7 +399,10 @@ def test_features_are_rejected(features, error, message):
         (lambda f: None, "must return a value of the framework; it returned None"),
         (lambda f: 0.5, r"it returned 0.5 \(float\)"),
         (lambda f: (tape.sum_to(f), f), "it returned .*tuple"),
-        (lambda f: tape.cast(tape.sum_to(f), "int64"), "one of int64. A count of correct predictions"),
+        (
+            lambda f: tape.cast(tape.sum_to(f), "int64"),
+            "one of int64. A count of correct predictions",
+        ),
         (lambda f, w: f, "with the features and 0 parameters, .* signature is .f, w."),
     ],
 )

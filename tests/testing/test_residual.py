@@ -18,7 +18,10 @@ class ResidualBackend(tape.TapeBackend):
 
 class ResidualHarness(tape.TapeHarness):
     unsupported = {"views": "it copies", "operations": "its forward pass computes"}
-    expected_failures = dict.fromkeys(("any_cotangent", "half_precision"), "an element of x that is not finite passes no gradient on")
+    expected_failures = dict.fromkeys(
+        ("any_cotangent", "half_precision"),
+        "an element of x that is not finite passes no gradient on",
+    )
 
 
 SPEC = revgrad.BackendSpec("tape", ("tape:Tensor",), "test_residual:ResidualBackend")

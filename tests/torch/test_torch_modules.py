@@ -213,9 +213,7 @@ def test_a_program_keeps_the_reversal_and_its_buffer(way):
 
 
 def test_an_exported_program_is_trained():
-    model = torch.nn.Sequential(
-        torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1))
     program = save_export(exported(False)(model)).module()
     for each in (model, program):
         each(X).sum().backward()
@@ -259,9 +257,7 @@ def test_backward_hooks_of_the_module():
 def test_gradient_checkpointing_of_the_module_with_a_lam_that_has_changed():
     module = GradientReversal(0.5)
     x = X.clone().requires_grad_()
-    y = torch.utils.checkpoint.checkpoint(
-        lambda x: module(x).sin(), x, use_reentrant=False
-    )
+    y = torch.utils.checkpoint.checkpoint(lambda x: module(x).sin(), x, use_reentrant=False)
     module.lam = 9.0
     y.sum().backward()
     torch.testing.assert_close(x.grad, -0.5 * X.cos())
