@@ -231,7 +231,8 @@ class Registry:
             words += (
                 " Left out: "
                 + "; ".join(
-                    f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
+                    f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: "
+                    f"{each.reason})"
                     for each in self.failures
                 )
                 + "."

@@ -435,12 +435,12 @@ def apply() -> None:
     Raises
     ------
     ImportError
-        If Theano was imported before and failed: parts of it are loaded and cannot be mended.
+        If Theano was imported before and failed: parts of it are loaded and cannot be repaired.
     """
     if "theano" not in sys.modules and any(name.startswith("theano.") for name in sys.modules):
         raise ImportError(
             "theano was imported before revgrad_theano.compat, and failed: parts of it are loaded "
-            "and cannot be mended. Restart Python (in a notebook: the kernel) and import "
+            "and cannot be repaired. Restart Python (in a notebook: the kernel) and import "
             "revgrad_theano.compat before theano; a program you cannot change runs with python -m "
             "revgrad_theano.compat script.py"
         )

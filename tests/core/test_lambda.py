@@ -14,7 +14,7 @@ X = np.ones(3)
 
 
 @pytest.mark.parametrize(
-    "lam, judged",
+    "lam, number",
     [
         (0, 0.0),
         (1, 1.0),
@@ -27,10 +27,10 @@ X = np.ones(3)
         (np.array(0.5), 0.5),
     ],
 )
-def test_numbers_become_floats(lam, judged):
+def test_numbers_become_floats(lam, number):
     result = normalize_lambda(lam)
     assert type(result) is float
-    assert result == judged and not math.copysign(1, result) < 0
+    assert result == number and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X
 
 

@@ -119,7 +119,7 @@ WRONG = [
     ("second_order", first_order),
     ("vectorised", bare),
     ("zero_overhead", folklore),
-    ("judged", any_lam),
+    ("invalid_lambda_rejected", any_lam),
 ]
 
 

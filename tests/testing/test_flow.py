@@ -429,7 +429,7 @@ def test_a_harness_without_constants_takes_no_parameters():
         check_flow(lambda f, w: right(f), FEATURES, LAM, harness=Small(), parameters=[W1])
 
 
-def test_harness_and_lam_are_judged():
+def test_harness_and_lam_are_validated():
     with pytest.raises(TypeError, match="got .*TapeHarness.* Pass an instance"):
         check_flow(right, FEATURES, LAM, harness=tape.TapeHarness)
     with pytest.raises(revgrad.BackendUnavailableError):

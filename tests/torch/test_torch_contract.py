@@ -61,7 +61,7 @@ def test_the_module_keeps_the_clauses_on_values(check):
 
 
 def by_function(backward, forward=torch.Tensor.detach, pushed=None):
-    """Return a reversal made of an autograd Function, which judges as ours does."""
+    """Return a reversal made of an autograd Function, which validates as ours does."""
 
     class Wrong(torch.autograd.Function):
         @staticmethod

@@ -65,7 +65,7 @@ class BakedIn(GradientReversal):
         super().__init__(getattr(lam, "value", lam), **kwargs)
 
 
-class Unjudged(GradientReversal):
+class NotValidated(GradientReversal):
     def __init__(self, lam=1.0, **kwargs):
         super().__init__(1.0, **kwargs)
 
@@ -92,7 +92,7 @@ WRONG = [
     ("any_cotangent", SignLost),
     ("identity", Folklore),
     ("variable_shows", BakedIn),
-    ("judged", Unjudged),
+    ("invalid_lambda_rejected", NotValidated),
     ("dtype_of_x", CastDown),
     ("half_precision", HalfRaised),
     ("copies_reverse", Forgets),
