@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Callable, Mapping, TypeVar
 
 T = TypeVar("T")
@@ -12,6 +13,9 @@ def set_module(module: str) -> Callable[[T], T]:
     """Let an object name the module that people import it from, as pickles and errors do."""
 
     def decorate(named: T) -> T:
+        # doctest looks at __module__: in the file itself it would not find the examples any more.
+        examples = vars(sys.modules[named.__module__]).setdefault("__test__", {})
+        examples[named.__name__] = named  # type: ignore[attr-defined]
         named.__module__ = module
         return named
 

@@ -7,13 +7,12 @@ import importlib.util
 import io
 import pickle
 import types
-from typing import Any, Callable, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List
 
 import numpy as np
 import torch
-import torch.autograd.forward_ad as forward_ad
 import torch.utils.checkpoint
-from functorch.compile import make_boxed_func
+from functorch.compile import make_boxed_func  # type: ignore[import-untyped]
 from torch._dynamo.backends.common import aot_autograd
 
 import revgrad
@@ -22,6 +21,9 @@ from revgrad_torch.modules import GradientReversal
 
 __all__ = ["EagerTorchHarness", "TorchHarness", "compiled_operations"]
 
+# PyTorch has no types for these.
+jit: Any = torch.jit
+forward_ad: Any = torch.autograd.forward_ad
 # What gives memory another name and computes nothing.
 _NOT_COUNTED = {"alias", "detach", "view", "view_as"}
 _compilations = [0]
@@ -163,7 +165,7 @@ class TorchHarness(Harness):
             return load(file)
 
         def frozen(make: Any) -> Any:
-            return torch.jit.freeze(make(made().eval()))
+            return jit.freeze(make(made().eval()))
 
         x = torch.ones(shape, dtype=getattr(torch, dtype))
         modules = {
@@ -186,9 +188,9 @@ class TorchHarness(Harness):
             "torch.save() and load()": through_file(
                 torch.save, lambda file: torch.load(file, weights_only=False), made()
             ),
-            "torch.jit.script": torch.jit.script(made()),
-            "torch.jit.script, frozen": frozen(torch.jit.script),
-            "torch.jit.trace, frozen": frozen(lambda module: torch.jit.trace(module, x)),
+            "torch.jit.script": jit.script(made()),
+            "torch.jit.script, frozen": frozen(jit.script),
+            "torch.jit.trace, frozen": frozen(lambda module: jit.trace(module, x)),
             "torch.compile": torch.compile(made(), backend="aot_eager", fullgraph=True),
         }
         modules["state_dict without λ"].load_state_dict({})
@@ -308,19 +310,19 @@ class TorchHarness(Harness):
         """Return a parameter, a buffer, a tensor of a user's class, and a proxy of torch.fx."""
         ones = torch.ones(2)
         seen = [ones, torch.nn.Parameter(ones), ones.as_subclass(_UsersTensor)]
-        torch.fx.symbolic_trace(lambda x: seen.append(x) or x)
+        torch.fx.symbolic_trace(lambda x: seen.append(x))
         return seen
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Compare where the data lies."""
         x = torch.ones(shape, dtype=getattr(torch, dtype), requires_grad=True)
-        return fn(x).data_ptr() == x.data_ptr()
+        return bool(fn(x).data_ptr() == x.data_ptr())
 
     def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Trace with torch.fx, export and decompose, trace with torch.jit."""
         x = torch.ones(shape, dtype=getattr(torch, dtype))
         exported = torch.export.export(_Module(fn), (x,))
-        traced = torch.jit.trace(_Module(fn), (x,))
+        traced = jit.trace(_Module(fn), (x,))
         programs = {
             "torch.fx": torch.fx.symbolic_trace(_Module(fn)),
             "torch.export, decomposed": exported.run_decompositions().module(),
@@ -365,7 +367,8 @@ class TorchHarness(Harness):
 
         def run(x: Any, t: Any) -> Any:
             y, tangent = dual(x, t)
-            for each, other in zip((y, tangent), torch.func.jvp(fn, (_tensor(x),), (_tensor(t),))):
+            others: Any = torch.func.jvp(fn, (_tensor(x),), (_tensor(t),))
+            for each, other in zip((y, tangent), others):
                 np.testing.assert_array_equal(each, _array(other))
             return y, tangent
 
@@ -420,11 +423,12 @@ class TorchHarness(Harness):
             file = io.BytesIO()
             torch.export.save(torch.export.export(_Module(fn), x, strict=strict), file)
             file.seek(0)
-            programs[f"torch.export, strict={strict}, save and load"] = torch.export.load(file).module()
+            loaded = torch.export.load(file).module()
+            programs[f"torch.export, strict={strict}, save and load"] = loaded
         file = io.BytesIO()
-        torch.jit.save(torch.jit.trace(_Module(fn), x), file)
+        jit.save(jit.trace(_Module(fn), x), file)
         file.seek(0)
-        programs["torch.jit.trace, save and load"] = torch.jit.load(file)
+        programs["torch.jit.trace, save and load"] = jit.load(file)
         return {how: _differentiated(each) for how, each in programs.items()}
 
 
@@ -511,8 +515,8 @@ def _by_backward(fn: Any) -> Any:
 
 def _by_vjp(fn: Any) -> Any:
     def run(x: Any, g: Any) -> Any:
-        y, pullback = torch.func.vjp(fn, _tensor(x))
-        return _array(y), _array(pullback(_tensor(g))[0])
+        both: Any = torch.func.vjp(fn, _tensor(x))
+        return _array(both[0]), _array(both[1](_tensor(g))[0])
 
     return run
 
@@ -520,8 +524,8 @@ def _by_vjp(fn: Any) -> Any:
 def _pushed_forward(fn: Any) -> Any:
     def run(x: Any, t: Any) -> Any:
         with forward_ad.dual_level():
-            y = forward_ad.unpack_dual(fn(forward_ad.make_dual(_tensor(x), _tensor(t))))
-        return _array(y.primal), _array(y.tangent)
+            y, tangent = forward_ad.unpack_dual(fn(forward_ad.make_dual(_tensor(x), _tensor(t))))
+        return _array(y), _array(tangent)
 
     return run
 

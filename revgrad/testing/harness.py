@@ -44,8 +44,8 @@ CAPABILITIES: Dict[str, Tuple[str, ...]] = {
 class Harness:
     """Drives one framework in NumPy terms, so that the checks need to know none.
 
-    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further method unlocks the checks of the capability
-    that it belongs to, once the backend declares that capability.
+    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further
+    method unlocks the checks of its capability, once the backend declares it.
 
     The functions that come in, ``fn``, map a value of the framework to a value of the framework:
     the identity, or reversals and what `weighted_sum` makes of them. What comes back are functions

@@ -9,12 +9,16 @@ ROOT = pathlib.Path(__file__).parents[2]
 def listings(page):
     """Return ``{heading: [code, ...]}`` for a page of the repository."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    sections = re.split(r"^#+ (.*)$", text, flags=re.MULTILINE)
-    found = {
-        heading: re.findall(r"```python\n(.*?)```", body, re.DOTALL)
-        for heading, body in zip(sections[1::2], sections[2::2])
-    }
-    return {heading: codes for heading, codes in found.items() if codes}
+    found, heading = {}, ""
+    # A block as a whole: a comment in it is not a heading.
+    for kind, code, title in re.findall(
+        r"^```(\w*)[^\n]*\n(.*?)^```|^#+ ([^\n]*)$", text, re.DOTALL | re.MULTILINE
+    ):
+        if title:
+            heading = title
+        elif kind == "python":
+            found.setdefault(heading, []).append(code)
+    return found
 
 
 def run(page, heading):

@@ -87,7 +87,9 @@ def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     np.testing.assert_allclose(values(own, p, ps), expected, rtol=RTOL[dtype], atol=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=label)
+@pytest.mark.parametrize(
+    "schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=label
+)
 def test_a_nan_goes_through(schedule):
     if len(getattr(schedule, "points", (0, 0))) == 1:
         return  # it is a constant as well

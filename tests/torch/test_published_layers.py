@@ -233,7 +233,7 @@ def test_every_row_has_its_computation():
     assert {line[0] for line in FACTS[2:]} == {*CELLS, "λ changes by"}
 
 
-@pytest.mark.parametrize("theirs, ours", [line for line in MIGRATION[2:]])
+@pytest.mark.parametrize("theirs, ours", list(MIGRATION[2:]))
 def test_a_row_of_the_migration(theirs, ours):
     def gradient(cell):
         dotted, rest = re.fullmatch(r"`([\w.]+)(\(.*)`", cell).groups()

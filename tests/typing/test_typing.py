@@ -7,7 +7,7 @@ import sys
 import pytest
 
 FOLDER = pathlib.Path(__file__).parent
-PROGRAMS = ["core_program.py", "torch_program.py"]
+PROGRAMS = ["core_program.py", "jax_program.py", "torch_program.py"]
 
 
 def run(*command):
@@ -23,8 +23,8 @@ def run(*command):
 )
 def test_a_program(program, checker):
     pytest.importorskip(checker[0], reason=f"{checker[0]} is not installed")
-    if program == "torch_program.py":
-        pytest.importorskip("torch")
+    if program != "core_program.py":
+        pytest.importorskip(program.partition("_")[0])
     code, printed = run(*checker, program)
     assert code == 0, printed
 

@@ -64,7 +64,7 @@ print(json.dumps([sorted(imported), seconds]))
 
 @check("C18")
 def claims_resolve(harness: Harness) -> None:
-    """The claims resolve type(x) to the right backend, traced values included, which reverses it."""
+    """The claims resolve type(x) to the right backend, traced values included, which reverses."""
     backend = registry.get_backend(harness.backend)
     seen: List[Any] = list(harness.values())
 

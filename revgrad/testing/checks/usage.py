@@ -117,9 +117,7 @@ def expect_joint(harness: Harness, change: Callable[[Any, float], Any], sign: fl
         if len(lams) == 3:  # a reversal of a reversal
             factors[0] = (sign * 1.0) * (sign * 0.5)
         gs = [np.asarray(x * (3 + index)) for index in range(len(lams))]
-        expected = np.asarray(
-            sum(2 * factor * g for factor, g in zip(factors, gs)), dtype
-        )
+        expected = np.asarray(sum(2 * factor * g for factor, g in zip(factors, gs)), dtype)
         joint = functools.partial(lambda x, fn: fn(x * 2.0), fn=fn)
         programs = harness.several_outputs(joint, (3,), dtype)
         if not programs:
