@@ -40,7 +40,14 @@ def by_module(x, lam):
     return GradientReversal(lam)(x)
 
 
-CLAUSES_ON_VALUES = ["identity", "any_cotangent", "zero_lambda", "twice", "stay_apart", "invalid_lambda_rejected"]
+CLAUSES_ON_VALUES = [
+    "identity",
+    "any_cotangent",
+    "zero_lambda",
+    "twice",
+    "stay_apart",
+    "invalid_lambda_rejected",
+]
 
 
 @pytest.mark.parametrize("check", CLAUSES_ON_VALUES)

@@ -282,14 +282,24 @@ def test_the_tangent_of_lam_goes_nowhere():
 @pytest.mark.parametrize(
     "x, lam, kind, words",
     [
-        (X, torch.tensor(0.5, requires_grad=True), revgrad.InvalidLambdaError, "asks for a gradient"),
+        (
+            X,
+            torch.tensor(0.5, requires_grad=True),
+            revgrad.InvalidLambdaError,
+            "asks for a gradient",
+        ),
         (X, torch.tensor(0.5j), revgrad.InvalidLambdaError, "must be real; got a value of dtype"),
         (X, torch.tensor(True), revgrad.InvalidLambdaError, "must be real; got a value of dtype"),
         (X, torch.ones(3), revgrad.InvalidLambdaError, "does not broadcast to x of shape"),
         (X, torch.ones(1, 2), revgrad.InvalidLambdaError, "without enlarging it"),
         (X, object(), revgrad.InvalidLambdaError, "a torch.Tensor; got an object"),
         (X, -1, revgrad.InvalidLambdaError, "The gradient is multiplied by -λ already"),
-        (X.half(), 1e5, revgrad.InvalidLambdaError, "too large a λ or factor for x of dtype torch.float16"),
+        (
+            X.half(),
+            1e5,
+            revgrad.InvalidLambdaError,
+            "too large a λ or factor for x of dtype torch.float16",
+        ),
         (X, X.double().numpy() * 1e300, revgrad.InvalidLambdaError, "too large a λ or factor"),
         (X.long(), 1.0, revgrad.UnsupportedTypeError, "dtype torch.int64.*Cast it"),
         ([1.0], 1.0, revgrad.UnsupportedTypeError, "a torch.Tensor; got a list.*torch.as_tensor"),
