@@ -14,7 +14,7 @@ __all__ = ["TensorflowNative", "native"]
 
 
 class TensorflowNative(Native):
-    """The adapter of TensorFlow; the cell of a `LambdaVariable` is a variable that is not trained."""
+    """The adapter of TensorFlow; a `LambdaVariable` has a `tf.Variable` as its cell."""
 
     lambda_words = "a tf.Tensor or tf.Variable"
 
@@ -42,7 +42,7 @@ class TensorflowNative(Native):
         return bool(value.dtype.is_floating or value.dtype.is_integer)
 
     def known_number(self, value: Any) -> Any:
-        """Return what a tensor that is not symbolic holds on the CPU, or a variable outside a graph.
+        """Return what an eager tensor on the CPU holds, or a variable outside a graph.
 
         An eager tensor never changes, so its number is also known where a function captures it.
         """
