@@ -24,7 +24,14 @@ class KerasHarness(Harness):
     """Makes a functional model of each function, and takes gradients as the backend of Keras does.
 
     TensorFlow traces and JAX compiles what is run; PyTorch does neither.
+
+    Attributes
+    ----------
+    layer : type
+        The layer that is copied, loaded and assigned to.
     """
+
+    layer: Any = GradientReversal
 
     backend = "keras"
     dtypes = ("float32",)  # λ is a weight of that dtype
@@ -87,7 +94,7 @@ class KerasHarness(Harness):
         """Copy, save and load, freeze; load weights into another layer, and into a shared one."""
 
         def model(lam: Any) -> Any:
-            return _model(GradientReversal(lam), shape, dtype)
+            return _model(self.layer(lam), shape, dtype)
 
         def loaded(into: Any) -> Any:
             with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +109,7 @@ class KerasHarness(Harness):
             return again
 
         def with_policy(policy: str) -> Any:
-            return _model(GradientReversal(lam, dtype=policy), shape, dtype)
+            return _model(self.layer(lam, dtype=policy), shape, dtype)
 
         made = model(lam)
         changed = {
@@ -135,7 +142,7 @@ class KerasHarness(Harness):
         def program(way: Any, shared: bool) -> Any:
             def run(x: Any, g: Any) -> Any:
                 lam = LambdaVariable(first) if shared else first
-                layer = GradientReversal(lam)
+                layer = self.layer(lam)
                 model = _model(layer, shape, dtype)
                 way(layer, lam)
                 return self._run(model, _pulled_back)(x, g)

@@ -9,7 +9,8 @@ from revgrad.backend import resolve
 from revgrad.testing import CHECKS, conformance, run_check
 from revgrad.testing._check import Mismatch
 from revgrad_tensorflow import reverse_gradient
-from revgrad_tensorflow.native import native
+from revgrad_tensorflow.native import TensorflowNative, native
+from revgrad_tensorflow.ops import multiply_gradient
 from revgrad_tensorflow.testing import TensorflowHarness
 
 
@@ -105,6 +106,17 @@ def any_lam(x, lam):
     return reverse_gradient(x, lam if isinstance(lam, float) and 0 <= lam < 9 else 1.0)
 
 
+class Ignorant(TensorflowNative):
+    """Knows no number of any tensor."""
+
+    def known_number(self, value):
+        return None
+
+
+def unknown(x, lam):
+    return multiply_gradient(x, -resolve(x, lam, Ignorant()))
+
+
 WRONG = [
     ("identity", folklore),
     ("no_copy", copies),
@@ -120,6 +132,10 @@ WRONG = [
     ("vectorised", bare),
     ("zero_overhead", folklore),
     ("invalid_lambda_rejected", any_lam),
+<<<<<<< HEAD
+=======
+    ("known_lambda_rejected", unknown),
+>>>>>>> tfkj
 ]
 
 
