@@ -14,11 +14,7 @@ __all__ = ["TensorflowNative", "native"]
 
 
 class TensorflowNative(Native):
-<<<<<<< HEAD
-    """The adapter of TensorFlow; a `LambdaVariable` has a variable that is not trained."""
-=======
     """The adapter of TensorFlow; a `LambdaVariable` has a `tf.Variable` as its cell."""
->>>>>>> tfkj
 
     lambda_words = "a tf.Tensor or tf.Variable"
 
@@ -46,11 +42,7 @@ class TensorflowNative(Native):
         return bool(value.dtype.is_floating or value.dtype.is_integer)
 
     def known_number(self, value: Any) -> Any:
-<<<<<<< HEAD
-        """Return what an eager tensor holds on the CPU, or a variable outside a graph.
-=======
         """Return what an eager tensor on the CPU holds, or a variable outside a graph.
->>>>>>> tfkj
 
         An eager tensor never changes, so its number is also known where a function captures it.
         """

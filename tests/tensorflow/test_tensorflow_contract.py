@@ -132,10 +132,7 @@ WRONG = [
     ("vectorised", bare),
     ("zero_overhead", folklore),
     ("invalid_lambda_rejected", any_lam),
-<<<<<<< HEAD
-=======
     ("known_lambda_rejected", unknown),
->>>>>>> tfkj
 ]
 
 

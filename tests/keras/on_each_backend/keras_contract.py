@@ -69,7 +69,7 @@ class BakedIn(GradientReversal):
         super().__init__(getattr(lam, "value", lam), **kwargs)
 
 
-class NotValidated(GradientReversal):
+class Unjudged(GradientReversal):
     def __init__(self, lam=1.0, **kwargs):
         super().__init__(1.0, **kwargs)
 
@@ -102,13 +102,9 @@ WRONG = [
     ("any_cotangent", SignLost),
     ("identity", Folklore),
     ("variable_shows", BakedIn),
-<<<<<<< HEAD
-    ("invalid_lambda_rejected", NotValidated),
-=======
     ("invalid_lambda_rejected", Unjudged),
     ("assigned_lambda", Replaces),
     ("layers_keep_lambda", Forgets),
->>>>>>> tfkj
     ("dtype_of_x", CastDown),
     ("half_precision", HalfRaised),
     ("copies_reverse", Forgets),
