@@ -145,10 +145,10 @@ class JaxHarness(Harness):
 
         with enable_x64(True):
             exported = export.export(jax.jit(fn))(jnp.ones(shape, dtype))
-        programs = {"export": exported}
-        if importlib.util.find_spec("flatbuffers"):  # JAX writes with it and does not require it
-            read = export.deserialize(exported.serialize(vjp_order=1))
-            programs["export, save and load"] = read
+            programs = {"export": exported}
+            if importlib.util.find_spec("flatbuffers"):  # JAX writes with it, and does not require it
+                read = export.deserialize(exported.serialize(vjp_order=1))
+                programs["export, save and load"] = read
         return {
             how: _in_float64(functools.partial(_pulled_back, each.call))
             for how, each in programs.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, List, cast
+from typing import TYPE_CHECKING, Any, List, cast
 
 import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
@@ -13,12 +13,14 @@ from pytensor.graph.basic import Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
 from pytensor.tensor.shape import specify_shape
-from pytensor.tensor.variable import TensorVariable
 
 from revgrad import UnsupportedTypeError
 from revgrad._names import set_module
 from revgrad.backend import Lambda, resolve
 from revgrad_pytensor.native import native
+
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
 
 __all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
 

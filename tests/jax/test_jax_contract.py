@@ -88,7 +88,7 @@ def not_for_inf(x, lam):
 
 
 def folklore(x, lam):
-    lam = resolve(x, lam, native)
+    lam = jnp.asarray(resolve(x, lam, native))
     return (1 + lam) * jax.lax.stop_gradient(x) - lam * x
 
 

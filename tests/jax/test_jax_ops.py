@@ -252,6 +252,7 @@ def test_what_is_not_traced_is_returned_itself():
         assert revgrad.reverse(X, lam) is X
 
 
+@pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
 def test_linear_transpose_raises():
     """The reversal is a linear function of x, and its transpose would be +1 for JAX."""
     with pytest.raises(NotImplementedError, match="not implemented"):
