@@ -57,7 +57,7 @@ def levels(graph):
 
     def visit(module, above):
         if module in above:
-            raise SystemExit(f"circle: {' -> '.join([*above[above.index(module):], module])}")
+            raise SystemExit(f"circle: {' -> '.join([*above[above.index(module) :], module])}")
         if module not in longest:
             chains = [visit(each, [*above, module]) for each in sorted(graph[module])]
             longest[module] = [module, *max(chains, key=len, default=[])]

@@ -1,10 +1,10 @@
-"""Which reversal is right in which mode of PyTorch, what it copies, compiles and takes.
+"""Correctness, copies, compilations and time of reversals in the modes of PyTorch.
 
 Run ``pip install pytorch-revgrad torch-gradient-reversal``, then
-``python benchmarks/torch_modes.py``; ``--why`` adds what each error says. A package
-that is not installed is left out. Every cell is computed: "right" is a comparison with the
-contract, "error" an exception. The times are those of forward and backward, run in turn with the
-five-line snippet; the median of the ratios is printed.
+``python benchmarks/torch_modes.py``; ``--why`` adds the error messages. A package that is not
+installed is left out. Every cell is computed: "right" and "wrong" compare the gradient with the
+contract, "error" is an exception. Forward and backward are timed alternately with the five-line
+snippet; the median of the ratios is printed.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ HARD = torch.tensor([[-0.0, torch.inf, -torch.inf, torch.nan, 1e-45, 1.0]])
 
 
 def same(seen, expected):
-    """Compare up to rounding, that of λ to the dtype too; nan is nan."""
+    """Compare up to rounding, including that of λ to the dtype; nan equals nan."""
     rtol = max(1e-5, 2 * torch.finfo(seen.dtype).eps)
     return torch.allclose(seen, expected, rtol=rtol, atol=1e-6, equal_nan=True)
 
 
 def pulls_back(function, lam=LAM, x=X, g=G):
-    """Is the forward the identity, and the gradient -λ·g?"""
+    """Return whether the forward is the identity and the gradient -λ·g."""
     x = x.clone().requires_grad_()
     y = function(x)
     return torch.equal(y, x) and same(torch.autograd.grad(y, x, g)[0], -lam * g)
@@ -51,7 +51,7 @@ def cost(impl):
 
 
 def slope(function):
-    """Return the gradient for G."""
+    """Return the gradient for the cotangent G."""
     x = X.clone().requires_grad_()
     return torch.autograd.grad(function(x), x, G)[0]
 
@@ -112,7 +112,7 @@ def graphs_of_layer(impl):
 
 
 def graphs(function, at):
-    """Count the graphs over 20 values of λ, and look at each gradient."""
+    """Count the graphs over 20 values of λ, and check each gradient."""
     counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(function, backend=counter, fullgraph=True)
     right = [pulls_back(at(compiled, lam), lam) for lam in (0.05 * step for step in range(20))]
@@ -120,7 +120,7 @@ def graphs(function, at):
 
 
 def exported(impl, strict=False, load=False):
-    """Export a reversal after a linear map, and look at the gradient of the weight."""
+    """Export a reversal after a linear map, and check the gradient of the weight."""
     program = torch.export.export(
         nn.Sequential(nn.Linear(4, 4), impl.layer(LAM)), (X,), strict=strict
     )
@@ -135,7 +135,7 @@ def exported(impl, strict=False, load=False):
 
 
 def saved(program):
-    """Write a TorchScript program, and read it again."""
+    """Save a TorchScript program, and load it again."""
     torch.jit.save(program, file := io.BytesIO())
     file.seek(0)
     return torch.jit.load(file)
@@ -200,7 +200,7 @@ MODES = {
 
 
 def times(impl):
-    """Return the rows of the times: name and ratio to the snippet."""
+    """Return the time of each row as a ratio to the snippet."""
     rows, snippet = {}, FiveLines()
     for size, count, rounds in ((8, 300, 61), (4096, 1, 101)):
         x, g = torch.randn(size, size, requires_grad=True), torch.randn(size, size)
@@ -218,7 +218,7 @@ def times(impl):
 
 
 def cell(function, impl, why):
-    """Run one cell."""
+    """Compute one cell."""
     torch._dynamo.reset()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -2,7 +2,7 @@
 
 import warnings
 
-warnings.simplefilter("ignore")  # Theano's own, about the Pythons it does not know
+warnings.simplefilter("ignore")  # Theano warns about newer versions of Python
 
 import revgrad_theano.compat  # noqa: E402, F401  before Theano, which autodoc imports
 
@@ -24,24 +24,29 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
 ]
 exclude_patterns = ["_build", "examples"]
 default_role = "autolink"
 html_theme = "furo"
 html_title = f"revgrad {version}"
 html_static_path = ["_static"]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+# The copy button leaves out prompts and output.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 intersphinx_mapping = {}  # the build must work without a network
 nitpick_ignore_regex = [
-    # The vocabulary of numpydoc's type lines, and what other projects document.
+    # Words of numpydoc's type lines, and objects that other projects document.
     ("py:class", r"(theano|lasagne|numpy|np|pluggy)\..*|Apply|Variable|Op|Layer"),
     ("py:.*", r"(theano|lasagne|numpy|hypothesis|jax|equinox|flax|pytensor|autograd)\..*"),
     ("py:.*", r"(torch|tensorflow|tf|keras)(\..*)?"),
     ("py:class", r"revgrad\.testing\._cases\.Case"),
-    # Arguments of the schedules: autolink finds the attributes of the same names.
+    # Arguments of the schedules, which autolink takes for the attributes of the same names.
     ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
 ]
 doctest_global_setup = """
@@ -67,6 +72,6 @@ figure(
         schedules.InverseDecay(initial=1),
     ]
 ).savefig(GENERATED / "schedules.png")
-# The examples of docstrings run under pytest, with the names of their own modules.
+# pytest runs the examples in docstrings, in the namespaces of their modules.
 doctest_test_doctest_blocks = ""
 trim_doctest_flags = True

@@ -66,7 +66,7 @@ def __getattr__(name: str) -> Any:
     advice = ""
     if name in ("GradientReversal", "ReverseGradient", "ReverseGradientLayer", "reverse_gradient"):
         advice = (
-            ". It is in the package of your framework, for instance revgrad_torch.GradientReversal, "
+            ". It is in the package of your framework, such as revgrad_torch.GradientReversal, "
             "revgrad_keras.GradientReversal or revgrad_theano.ReverseGradient"
         )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")

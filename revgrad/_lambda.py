@@ -119,7 +119,9 @@ def _normalize(value: Any, signed: bool) -> Any:
     if isinstance(value, numbers.Number):  # complex, Decimal
         raise _invalid(value, "Pass a real number, for instance with float().", signed)
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        raise _invalid(value, "For one value per sample pass an array that broadcasts to x.", signed)
+        raise _invalid(
+            value, "Pass an array that broadcasts to x for one value per sample.", signed
+        )
     # A LambdaScheduler, which this module must not import, says what to pass in its place.
     advice = getattr(type(value), "_advice_as_lambda", "")
     if advice:
@@ -173,16 +175,16 @@ def _normalize_array(value: Any, signed: bool) -> Any:
 
 @set_module("revgrad.backend")
 def check_lambda_shape(
-    lam_shape: Sequence[Optional[int]],
-    x_shape: Sequence[Optional[int]],
+    lam_shape: Optional[Sequence[Optional[int]]],
+    x_shape: Optional[Sequence[Optional[int]]],
     signed: bool = False,
 ) -> None:
     """Reject a λ that does not broadcast to `x`, or would enlarge it (C16).
 
     Parameters
     ----------
-    lam_shape, x_shape : sequence of int or None
-        The shapes; None stands for a length that is not known yet.
+    lam_shape, x_shape : sequence of int or None, or None
+        The shapes; None stands for a length, or for a rank, that is not known yet.
     signed : bool, optional
         Whether it is the factor of `revgrad.scale_gradient`, for the words of the error.
 
@@ -202,6 +204,8 @@ def check_lambda_shape(
 (32, 100) without enlarging it. Give it the shape of x with length 1 wherever it does not vary: \
 one value per sample is lam.reshape(-1, 1).
     """
+    if lam_shape is None or x_shape is None:
+        return
     lengths = zip(reversed(lam_shape), reversed(x_shape))
     if len(lam_shape) <= len(x_shape) and all(
         ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)

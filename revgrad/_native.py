@@ -59,7 +59,7 @@ class Native:
             raise no_gradient_error(x, dtype)
         return np.zeros(0, dtype).real.dtype
 
-    def shape(self, value: Any) -> Sequence[Optional[int]]:
+    def shape(self, value: Any) -> Optional[Sequence[Optional[int]]]:
         """Return the shape of a value, None for each length that is not known yet.
 
         Parameters
@@ -69,8 +69,8 @@ class Native:
 
         Returns
         -------
-        sequence of int or None
-            One item for each dimension.
+        sequence of int or None, or None
+            One item for each dimension; None where their number is not known.
         """
         return tuple(value.shape)
 

@@ -251,9 +251,9 @@ class Backend(abc.ABC):
 def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: Any) -> Any:
     """Multiply the gradient with nothing but a ``stop_gradient``.
 
-    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`, with
-    the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus one, so
-    `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
+    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`,
+    with the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus
+    one, so `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
     differentiation that the framework has. Where an element of `x` is not finite, `r` would be
     nan: it is replaced by zero there, and such an element passes no gradient on.
 

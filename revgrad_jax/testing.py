@@ -146,7 +146,7 @@ class JaxHarness(Harness):
         with enable_x64(True):
             exported = export.export(jax.jit(fn))(jnp.ones(shape, dtype))
             programs = {"export": exported}
-            if importlib.util.find_spec("flatbuffers"):  # JAX writes with it, and does not require it
+            if importlib.util.find_spec("flatbuffers"):  # JAX writes with it, not requiring it
                 read = export.deserialize(exported.serialize(vjp_order=1))
                 programs["export, save and load"] = read
         return {

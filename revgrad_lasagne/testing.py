@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import revgrad_theano.compat  # noqa: F401  before lasagne
+
+# isort: split
 import copy
 import pickle
 from typing import Any, Callable, Dict, Iterable, Sequence
@@ -10,7 +13,7 @@ import lasagne
 from lasagne.layers import ElemwiseSumLayer, InputLayer, NonlinearityLayer, get_output
 
 from revgrad_lasagne import ReverseGradientLayer
-from revgrad_theano.testing import TheanoHarness, tensor  # first: it imports compat before theano
+from revgrad_theano.testing import TheanoHarness, tensor
 
 __all__ = ["LasagneHarness"]
 

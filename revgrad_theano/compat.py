@@ -115,8 +115,11 @@ def _distutils_sysconfig() -> Dict[str, Any]:
 
     def get_python_lib(plat_specific: bool = False, standard_lib: bool = False) -> str:
         return sysconfig.get_path(
-            ("plat" if plat_specific else "") + "stdlib" if standard_lib
-            else "platlib" if plat_specific else "purelib"
+            ("plat" if plat_specific else "") + "stdlib"
+            if standard_lib
+            else "platlib"
+            if plat_specific
+            else "purelib"
         )
 
     return {
@@ -147,14 +150,16 @@ def _numpy_linalg_linalg() -> Dict[str, Any]:
 def _downsample() -> Dict[str, Any]:
     # Removed in Theano 1.0; Lasagne 0.1 pools with it.
     def max_pool_2d(
-        input: Any, ds: Any, ignore_border: Any = None, st: Any = None, padding: Any = (0, 0),
+        input: Any,
+        ds: Any,
+        ignore_border: Any = None,
+        st: Any = None,
+        padding: Any = (0, 0),
         mode: str = "max",
     ) -> Any:
         from theano.tensor.signal.pool import pool_2d
 
-        return pool_2d(
-            input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding, mode=mode
-        )
+        return pool_2d(input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding, mode=mode)
 
     return {"max_pool_2d": max_pool_2d}
 
@@ -198,10 +203,18 @@ def _cxxflags() -> List[str]:
     if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
         flags.append("-DNPY_PY3K")
         for old, new, members in (
-            ("PyInt", "PyLong", "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
-             "AsUnsignedLongMask"),
-            ("PyString", "PyBytes", "Check CheckExact FromString FromStringAndSize FromFormat "
-             "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel"),
+            (
+                "PyInt",
+                "PyLong",
+                "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
+                "AsUnsignedLongMask",
+            ),
+            (
+                "PyString",
+                "PyBytes",
+                "Check CheckExact FromString FromStringAndSize FromFormat "
+                "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel",
+            ),
         ):
             flags += [f"-D{old}_{member}={new}_{member}" for member in members.split()]
         flags += ["-DPyInt_AS_LONG=PyLong_AsLong", "-DPyNumber_Int=PyNumber_Long"]
@@ -215,7 +228,7 @@ def _scipy_openblas() -> List[str]:
         return []
     folder = os.path.join(os.path.dirname(os.path.dirname(scipy.origin)), "scipy.libs")
     for path in glob.glob(os.path.join(glob.escape(folder), "lib*openblas*.so")):
-        name = os.path.basename(path)[len("lib"):-len(".so")]
+        name = os.path.basename(path)[len("lib") : -len(".so")]
         if "openblas64" in name or " " in path:  # 64-bit integers; a flag cannot hold a space
             continue
         flags = [f"-L{folder}", f"-l{name}", f"-Wl,--disable-new-dtags,-rpath,{folder}"]
@@ -422,12 +435,12 @@ def apply() -> None:
     Raises
     ------
     ImportError
-        If Theano was imported before and failed: parts of it are loaded and cannot be mended.
+        If Theano was imported before and failed: parts of it are loaded and cannot be repaired.
     """
     if "theano" not in sys.modules and any(name.startswith("theano.") for name in sys.modules):
         raise ImportError(
             "theano was imported before revgrad_theano.compat, and failed: parts of it are loaded "
-            "and cannot be mended. Restart Python (in a notebook: the kernel) and import "
+            "and cannot be repaired. Restart Python (in a notebook: the kernel) and import "
             "revgrad_theano.compat before theano; a program you cannot change runs with python -m "
             "revgrad_theano.compat script.py"
         )

@@ -15,16 +15,12 @@ from revgrad.exceptions import UnsupportedTypeError, describe_error
 try:
     import theano
     import theano.tensor as T
-    from theano.compile.mode import optdb
-    from theano.gradient import DisconnectedType
 
     try:  # Theano-PyMC 1.1 renamed theano.gof
-        from theano.graph import op as _op
-        from theano.graph.basic import Apply, Constant, Variable
-        from theano.graph.opt import TopoOptimizer, local_optimizer
+        from theano.graph import basic, op, opt
     except ImportError:
-        from theano.gof import Apply, Constant, TopoOptimizer, Variable, local_optimizer
-        from theano.gof import op as _op
+        from theano.gof import graph as basic
+        from theano.gof import op, opt
 except Exception as error:
     if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
         raise
@@ -33,21 +29,10 @@ except Exception as error:
         "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
     ) from error
 
-__all__ = [
-    "Apply",
-    "DisconnectedType",
-    "Op",
-    "T",
-    "TheanoNative",
-    "TopoOptimizer",
-    "Variable",
-    "local_optimizer",
-    "native",
-    "optdb",
-]
+__all__ = ["Op", "T", "TheanoNative", "basic", "native", "opt", "theano"]
 
 # An Op that may have C code: Theano-PyMC calls it COp, which is something else in Theano.
-Op: Any = _op.COp if hasattr(_op, "ExternalCOp") else _op.Op
+Op: Any = op.COp if hasattr(op, "ExternalCOp") else op.Op
 
 
 class TheanoNative(Native):
@@ -80,11 +65,11 @@ class TheanoNative(Native):
 
     def is_value(self, value: object) -> bool:
         """Say whether it is a variable for a tensor in the memory of the host."""
-        return isinstance(value, Variable) and isinstance(value.type, T.TensorType)
+        return isinstance(value, basic.Variable) and isinstance(value.type, T.TensorType)
 
     def known_number(self, value: Any) -> Any:
         """Return the number of a constant, and of a scalar such as ``T.cast(0.5, "float32")``."""
-        if isinstance(value, Constant):
+        if isinstance(value, basic.Constant):
             return value.data
         try:
             return T.get_scalar_constant_value(value) if value.ndim == 0 else None

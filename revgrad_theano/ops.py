@@ -7,17 +7,7 @@ from typing import Any, List
 from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
-from revgrad_theano.native import (
-    Apply,
-    DisconnectedType,
-    Op,
-    T,
-    TopoOptimizer,
-    Variable,
-    local_optimizer,
-    native,
-    optdb,
-)
+from revgrad_theano.native import Op, T, basic, native, opt, theano
 
 __all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
@@ -59,9 +49,10 @@ class _Identity(Op):  # type: ignore[misc, unused-ignore]
     def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
         """Return the gradient of the first input; the others get none."""
         (g,) = output_gradients
-        if not isinstance(g.type, DisconnectedType):
+        Disconnected = theano.gradient.DisconnectedType
+        if not isinstance(g.type, Disconnected):
             g = self.pulled(inputs, g)
-        return [g] + [DisconnectedType()() for _ in inputs[1:]]
+        return [g] + [Disconnected()() for _ in inputs[1:]]
 
     def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
         """Return what `L_op` returns, for callers of the older name."""
@@ -79,10 +70,8 @@ class _SameLengths(_Identity):
     a filled array to λ.
     """
 
-    c_code = Op.c_code  # there is none
-
     def make_node(self, strength: Any, *lengths: Any) -> Any:
-        return Apply(self, [strength, *lengths], [strength.type()])
+        return basic.Apply(self, [strength, *lengths], [strength.type()])
 
     def perform(self, node: Any, inputs: List[Any], output_storage: List[List[Any]]) -> None:
         strength, *lengths = inputs
@@ -96,6 +85,9 @@ class _SameLengths(_Identity):
             )
         output_storage[0][0] = strength
 
+    def c_code(self, node: Any, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
+        raise NotImplementedError("the lengths are compared in Python")
+
 
 class _GradientOp(_Identity):
     """The identity in `x`; the second input determines the factor of the gradient."""
@@ -106,7 +98,7 @@ class _GradientOp(_Identity):
 
     def node(self, x: Any, strength: Any, signed: bool) -> Any:
         """Return the node, with validated inputs."""
-        if not isinstance(x, Variable):
+        if not isinstance(x, basic.Variable):
             try:
                 x = T.as_tensor_variable(x)
             except Exception as error:
@@ -120,7 +112,7 @@ class _GradientOp(_Identity):
                 f"A sparse x takes a scalar λ or factor; got one of {strength.ndim} dimensions. "
                 "Convert x first, with theano.sparse.dense_from_sparse(x)."
             )
-        return Apply(self, [x, strength], [x.type()])
+        return basic.Apply(self, [x, strength], [x.type()])
 
     def pulled(self, inputs: List[Any], g: Any) -> Any:
         x, strength = inputs
@@ -265,14 +257,14 @@ def remove_gradient_op(*args: Any) -> Any:
     return [node.inputs[0]] if isinstance(node.op, _GradientOp) else False
 
 
-_remove = local_optimizer([ReverseGradient, ScaleGradient])(remove_gradient_op)
+_remove = opt.local_optimizer([ReverseGradient, ScaleGradient])(remove_gradient_op)
 
 # 0.01 lies after the first merge (0) and before all that could be held up by the Op: ShapeOpt
 # (0.1), scan's rewrites and canonicalize (1). A stage of its own, and not part of canonicalize,
 # because people canonicalise graphs that they differentiate later.
-optdb.register(
+theano.compile.mode.optdb.register(
     "remove_gradient_op",
-    TopoOptimizer(_remove, order="in_to_out"),
+    opt.TopoOptimizer(_remove, order="in_to_out"),
     0.01,
     "fast_run",
     "fast_compile",

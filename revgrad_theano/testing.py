@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tupl
 import numpy as np
 import theano
 import theano.tensor as T
+from theano.compile import FunctionMaker
 from theano.compile.debugmode import DebugMode
-from theano.compile.function_module import FunctionMaker
 from theano.tensor.inplace import exp_inplace
 
 from revgrad.testing import Harness
@@ -209,7 +209,8 @@ class TheanoHarness(Harness):
             x = tensor(shape, dtype)
             y, g = self.apply(fn, x), x.type()
             programs[name] = self._compile([x, g], [y, _pullback(y, x, g)], mode=mode)
-        with theano.configparser.change_flags(compute_test_value="raise"):
+        change_flags = getattr(theano.config, "change_flags", None)  # of Theano-PyMC
+        with (change_flags or theano.change_flags)(compute_test_value="raise"):
             x = tensor(shape, dtype)
             x.tag.test_value = np.ones(shape, dtype)
             y, g = self.apply(fn, x), x.type()

@@ -1,18 +1,26 @@
 """`GradientReversal`: the reversal as a module, with λ in a buffer."""
 
-from __future__ import annotations
-
+# No "from __future__ import annotations": torch.fx writes the annotations of forward() into code.
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Union
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 
 from revgrad import InvalidLambdaError, LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import lambda_as_float, learnable_lambda_error
-from revgrad_torch.native import is_compiling, is_known, is_readable, native
-from revgrad_torch.ops import reverse_gradient, scripted_residual
+from revgrad_torch.native import (
+    PLAIN,
+    is_compiling,
+    is_dispatched,
+    is_readable,
+    is_tracing,
+    native,
+    transforms_active,
+)
+from revgrad_torch.ops import reverse_gradient, reverse_number, scripted_residual
 
 __all__ = ["GradientReversal"]
 
@@ -24,12 +32,21 @@ def _reverse_in_graph(module: Any, x: torch.Tensor) -> torch.Tensor:
 @traced_as(_reverse_in_graph)
 def _reverse(module: Any, x: torch.Tensor) -> torch.Tensor:
     lam = module._buffers["lam"]
-    if not is_known(lam) or lam.requires_grad:
-        return reverse_gradient(x, lam)
-    value = lam.item()
-    if value != module._number:
-        value = module._noticed(lam, value)
-    return reverse_gradient(x, value)
+    if (
+        x.__class__ in PLAIN
+        and lam.__class__ is torch.Tensor
+        and lam.is_cpu
+        and not lam.requires_grad
+        and not is_tracing()
+        and not transforms_active()
+        and not is_dispatched()
+        and forward_ad._current_level < 0
+    ):
+        value = lam.item()
+        if value != module._number:
+            value = module._noticed(lam, value)
+        return reverse_number(x, value)
+    return reverse_gradient(x, lam)
 
 
 @set_module("revgrad_torch")
@@ -105,7 +122,7 @@ class GradientReversal(torch.nn.Module):
         torch.Tensor
             As for `revgrad_torch.reverse_gradient`.
         """
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return scripted_residual(x, -self.lam.to(x.dtype))
         else:
             return _reverse(self, x)
@@ -116,7 +133,7 @@ class GradientReversal(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Return λ."""
-        lam = self._buffers["lam"]
+        lam = self.lam
         return f"lam={lam.item() if is_readable(lam) else self._number:.6g}"
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -131,9 +148,9 @@ class GradientReversal(torch.nn.Module):
                 self._buffers["lam"] = value.detach().to(torch.float32)
         else:
             number = _as_float(value)
-            if isinstance(value, torch.Tensor) and value.device != self.lam.device:
-                if self.lam.is_meta or not value.is_cpu:  # loaded by assignment, or a replica
-                    self._move(value.device)
+            # Loaded by assignment, or into a replica. A tensor on the CPU is just a number.
+            if isinstance(value, torch.Tensor) and (self.lam.is_meta or not value.is_cpu):
+                self._move(value.device)
             self._set(number)
 
     def _set(self, number: float) -> None:
@@ -151,9 +168,10 @@ class GradientReversal(torch.nn.Module):
             self._number = number
 
     def _move(self, device: torch.device) -> None:
-        """Make a buffer on a device."""
-        with torch.inference_mode(False):
-            self._buffers["lam"] = torch.tensor(self._number, dtype=torch.float32, device=device)
+        """Let the buffer be on a device, whatever it held before."""
+        if device != self.lam.device:
+            with torch.inference_mode(False):
+                self._buffers["lam"] = torch.empty((), dtype=torch.float32, device=device)
 
     def _noticed(self, lam: torch.Tensor, value: float) -> float:
         """Return λ where the buffer does not hold what was written last."""
@@ -169,24 +187,22 @@ class GradientReversal(torch.nn.Module):
             self._variable.cell(native).add(self)
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._follow()
 
     def _replicate_for_data_parallel(self) -> Any:
         replica = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
         replica._variable = None
-        replica._buffers["lam"] = self.lam.clone()  # replicas are assigned to, which writes in place
+        replica._buffers["lam"] = self.lam.clone()  # to be assigned to, which writes in place
         return replica
 
     def _apply(self, fn: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        lam = self._buffers["lam"]
-        if is_readable(lam) and lam.item() != self._number:
-            self._noticed(lam, lam.item())
+        if is_readable(self.lam) and self.lam.item() != self._number:
+            self._noticed(self.lam, self.lam.item())
         with torch.inference_mode(False):
             super()._apply(fn, *arguments, **options)  # type: ignore[no-untyped-call]
-            lam = self._buffers["lam"]
-            if lam.dtype != torch.float32:  # half() and the like
-                self._buffers["lam"] = lam.to(torch.float32)
+            if self.lam.dtype != torch.float32:  # half() and the like
+                self._buffers["lam"] = self.lam.to(torch.float32)
         self._write(self._number)  # to_empty() leaves garbage
         return self
 
@@ -200,17 +216,17 @@ class GradientReversal(torch.nn.Module):
         *more: Any,
     ) -> None:
         key = prefix + "lam"
-        loaded = state_dict.get(key)
+        loaded: Any = state_dict.get(key)
         number = None
         if isinstance(loaded, torch.Tensor) and loaded.numel() == 1 and is_readable(loaded):
             number = _rounded(loaded.reshape(()))  # before anything is written
-        super()._load_from_state_dict(  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, *more
         )
         if key in missing_keys:  # the file of another layer
             missing_keys.remove(key)
         if number is not None:
-            if local_metadata.get("assign_to_params_buffers") and loaded.device != self.lam.device:
+            if local_metadata.get("assign_to_params_buffers"):
                 self._move(loaded.device)
             self._set(number)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from typing import Any, Dict
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +19,16 @@ from revgrad.backend import (
     too_large_error,
 )
 
-_HALF = {torch.complex32: torch.float16, torch.complex64: torch.float32}
-REAL_DTYPES: Dict[torch.dtype, torch.dtype] = {
-    dtype: _HALF.get(dtype, torch.float64) if dtype.is_complex else dtype
-    for dtype in vars(torch).values()
-    if isinstance(dtype, torch.dtype) and (dtype.is_floating_point or dtype.is_complex)
+REAL_DTYPES = {
+    torch.float16: torch.float16,
+    torch.bfloat16: torch.bfloat16,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+    torch.complex32: torch.float16,
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
 }
-"""The real dtype that belongs to each dtype that carries a gradient."""
+"""The real dtype of each dtype that PyTorch computes gradients in: not float8, say."""
 
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 """The classes of tensors that hold their numbers themselves."""
@@ -34,7 +37,9 @@ PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 is_compiling = torch.compiler.is_compiling
 is_tracing = torch._C._is_tracing
 transforms_active = torch._C._are_functorch_transforms_active
-_count_modes = torch._C._len_torch_dispatch_stack
+unwrap_if_dead = torch._C._functorch.unwrap_if_dead
+# How many modes see each operation: make_fx, aot_function, FakeTensorMode and others.
+is_dispatched = torch._C._len_torch_dispatch_stack
 
 
 def is_recording() -> bool:
@@ -43,11 +48,6 @@ def is_recording() -> bool:
         # Not is_exporting(): before PyTorch 2.13 torch.compile answers yes to that.
         return torch.compiler._is_exporting_flag
     return is_tracing()
-
-
-def is_dispatched() -> bool:
-    """Say whether make_fx, aot_function or another mode sees each operation."""
-    return bool(_count_modes())
 
 
 def is_readable(value: torch.Tensor) -> bool:
@@ -64,10 +64,7 @@ def is_readable(value: torch.Tensor) -> bool:
 def is_known(value: torch.Tensor) -> bool:
     """Say whether the numbers of a tensor are in the memory of the host, and nothing is traced."""
     return (
-        is_readable(value)
-        and value.is_cpu
-        and value.layout is torch.strided
-        and not is_tracing()
+        is_readable(value) and value.is_cpu and value.layout is torch.strided and not is_tracing()
     )
 
 
@@ -154,10 +151,10 @@ class TorchNative(Native):
         """Return a copy, which keeps the value that λ has now."""
         copied = value.detach().to(self.dtype(x), copy=True)
         distributed = sys.modules.get("torch.distributed.tensor")
-        if copied.dim() and distributed and isinstance(x, distributed.DTensor):
-            if not isinstance(copied, distributed.DTensor):
-                placements = [distributed.Replicate()] * x.device_mesh.ndim
-                return distributed.DTensor.from_local(copied, x.device_mesh, placements)
+        kind: Any = distributed.DTensor if distributed else ()
+        if distributed and copied.dim() and isinstance(x, kind) and not isinstance(copied, kind):
+            placements = [distributed.Replicate()] * x.device_mesh.ndim
+            copied = kind.from_local(copied, x.device_mesh, placements)
         return copied
 
     def read_variable(self, variable: LambdaVariable, x: torch.Tensor) -> Any:
@@ -165,8 +162,10 @@ class TorchNative(Native):
         if is_recording() or _is_proxied():
             raise frozen_error(variable)
         if is_compiling():
-            # An attribute that is an array: an input, whatever variable it comes from.
-            return torch.from_numpy(variable._number)
+            # An attribute that is an array is an input, whatever variable it comes from. It lies
+            # on the default device.
+            number = torch.from_numpy(variable._number)
+            return number if number.is_cpu else number.to(x.device)
         return variable.value
 
     def new_cell(self, value: float) -> LambdaCell:

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 from revgrad import LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
-from revgrad.backend import normalize_factor, normalize_lambda, residual_form, resolve
+from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
 from revgrad_torch.native import (
     PLAIN,
     frozen_error,
@@ -21,6 +21,7 @@ from revgrad_torch.native import (
     is_tracing,
     native,
     transforms_active,
+    unwrap_if_dead,
 )
 
 __all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
@@ -37,7 +38,7 @@ def _reverse_anything(x: Any, lam: Any) -> Any:
 
 @set_module("revgrad_torch")
 @traced_as(_reverse_anything)
-def reverse_gradient(x: torch.Tensor, lam: Any) -> torch.Tensor:
+def reverse_gradient(x: torch.Tensor, lam: Lambda) -> torch.Tensor:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -81,22 +82,29 @@ def reverse_gradient(x: torch.Tensor, lam: Any) -> torch.Tensor:
     tensor([-0.5000, -0.5000])
     """
     # The warm path: a number, a plain tensor, and nothing that traces or transforms.
+    kind = lam.__class__
     if (
-        lam.__class__ is float
+        (kind is float or kind is LambdaVariable and not is_dispatched())
         and x.__class__ in PLAIN
         and not is_tracing()
         and not transforms_active()
         and forward_ad._current_level < 0
     ):
-        factor = _factors.get((lam, x.dtype))
-        if factor is None:
-            factor = _new_factor(x, lam)
-        return _Scale.apply(x, factor)  # type: ignore[no-any-return]
+        return reverse_number(x, lam if kind is float else lam.value)
     return _reverse_anything(x, lam)  # type: ignore[no-any-return]
 
 
+def reverse_number(x: torch.Tensor, lam: float) -> torch.Tensor:
+    """Reverse a plain tensor, where nothing traces or transforms."""
+    factor = _factors.get((lam, x.dtype))
+    if factor is None:
+        factor = _new_factor(x, lam)
+    # As Function.apply does, without looking for transforms again.
+    return _apply_scale(unwrap_if_dead(x), factor)
+
+
 @set_module("revgrad_torch")
-def scale_gradient(x: torch.Tensor, factor: Any) -> torch.Tensor:
+def scale_gradient(x: torch.Tensor, factor: Lambda) -> torch.Tensor:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters
@@ -152,22 +160,13 @@ def multiply_gradient(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         if torch.onnx.is_in_onnx_export():
             return x  # ONNX has no gradient
         return residual_form(x, factor, _stopped, torch)  # type: ignore[no-any-return]
-    if transformed or x.layout in _WITHOUT_VIEWS:
-        return _ScaleAnywhere.apply(x, factor)  # type: ignore[no-any-return]
+    if transformed:
+        return _ScaleAnywhere.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
     if compiling and not (x.requires_grad and torch.is_grad_enabled()):
-        return x.view_as(x)
+        return x.detach()
     if compiling or is_dispatched():
-        return _ScaleInGraph.apply(x, factor)  # type: ignore[no-any-return]
-    return _Scale.apply(x, factor)  # type: ignore[no-any-return]
-
-
-_WITHOUT_VIEWS = {
-    torch.sparse_coo,
-    torch.sparse_csr,
-    torch.sparse_csc,
-    torch.sparse_bsr,
-    torch.sparse_bsc,
-}
+        return _ScaleInGraph.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
+    return _Scale.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
 
 
 def _new_factor(x: torch.Tensor, lam: float) -> torch.Tensor:
@@ -199,11 +198,17 @@ class _Scale(torch.autograd.Function):
         # Not by save_for_backward: a checkpoint would recompute it, with the λ of that time.
         ctx.factor = factor
         # A view, so that PyTorch refuses what would be wrong after a write in place.
-        return x.view_as(x)
+        try:
+            return x.view_as(x)
+        except NotImplementedError:  # a sparse tensor
+            return x.clone()
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
-        return _product(g, ctx.factor), None
+        return _product(g, ctx.factor) if g.is_complex() else g * ctx.factor, None
+
+
+_apply_scale: Callable[..., torch.Tensor] = super(torch.autograd.Function, _Scale).apply
 
 
 class _ScaleInGraph(torch.autograd.Function):
@@ -217,7 +222,7 @@ class _ScaleInGraph(torch.autograd.Function):
         # gradient. A product is computed in the kernel that makes `x`.
         if x.is_complex():
             return torch.view_as_complex(torch.view_as_real(x.resolve_conj()) * 1)
-        return x.clone() if x.element_size() == 1 else x * 1
+        return x * 1
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
@@ -225,7 +230,7 @@ class _ScaleInGraph(torch.autograd.Function):
 
 
 class _ScaleAnywhere(torch.autograd.Function):
-    """The Function for torch.func, dual numbers and sparse tensors; it costs three times as much.
+    """The Function for torch.func and dual numbers; it costs three times as much.
 
     It copies: a view would need a tangent that is a view, and there PyTorch does not see that a
     view is written to.
@@ -277,10 +282,10 @@ def _script(function: Callable[..., Any]) -> Any:
 
 
 def _stopped(x: torch.Tensor) -> torch.Tensor:
-    if is_tracing():
+    if not is_compiling() and is_tracing():
         return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():
         return torch.view_as_complex(_stopped(torch.view_as_real(x.resolve_conj())))
-    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
     return x.view(integers[x.element_size()]).view(x.dtype)

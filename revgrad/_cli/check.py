@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from revgrad._cli import console, isolation
-from revgrad._cli.worker import Outcome
+from revgrad._cli.worker import Outcome, progress
 from revgrad.backend import CONTRACT
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
@@ -97,7 +97,7 @@ def check_all() -> List[Entry]:
 def check(name: str, disable: Sequence[str] = ()) -> Entry:
     """Run every check on one backend, and print how it went to the standard error."""
     entry = _checked(name, disable)
-    console.progress(entry.summary(), last=True)
+    progress(entry.summary(), last=True)
     return entry
 
 

@@ -8,7 +8,6 @@ import functools
 import json
 import platform
 import re
-import shutil
 import sys
 import textwrap
 from dataclasses import asdict
@@ -91,16 +90,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def as_json(**report: Any) -> None:
     """Print a report with the versions, and the dataclasses that it holds, as JSON."""
     print(json.dumps({**versions(), **report}, indent=2, default=asdict))
-
-
-def progress(text: str, last: bool = False) -> None:
-    """Show what goes on in a line of a terminal that is replaced; elsewhere print the last one."""
-    if sys.stderr.isatty():
-        width = max(1, shutil.get_terminal_size().columns - 1)
-        shown = "" if last else cleaned(text)[:width]
-        print(f"\r{shown:<{width}}\r", end="", file=sys.stderr, flush=True)
-    elif last:
-        print(cleaned(text), file=sys.stderr, flush=True)
 
 
 def cleaned(text: str) -> str:

@@ -48,7 +48,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             if not isinstance(error, BrokenPipeError):  # nobody reads on: not worth a message
-                print(f"revgrad: {error}", file=sys.stderr)
+                print(f"revgrad: {error}", file=sys.stderr, flush=True)
         # Python flushes both once more when it exits.
         null = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):

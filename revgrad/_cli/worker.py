@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import sys
 import traceback
 import warnings
@@ -19,7 +20,6 @@ from importlib import metadata
 from itertools import accumulate
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from revgrad._cli import console
 from revgrad._registry import registry
 from revgrad._version import __version__
 from revgrad.backend import BackendSpec
@@ -124,7 +124,7 @@ def check(report: Report, name: str, skip: int) -> None:
     """Run the checks on a backend but for the first few, and report each before and after."""
     from revgrad.testing import CHECKS, load_harness, run_check
 
-    console.progress(f"{name}: loading")
+    progress(f"{name}: loading")
     running = None
     try:
         spec = registry.spec(name)
@@ -135,7 +135,7 @@ def check(report: Report, name: str, skip: int) -> None:
             importlib.import_module(spec.prepare)
         harness = load_harness(name)
         for i, each in enumerate(list(CHECKS)[skip:], skip + 1):
-            console.progress(f"{name}: {i}/{len(CHECKS)} {each}")
+            progress(f"{name}: {i}/{len(CHECKS)} {each}")
             running = Outcome(each, CHECKS[each].clause, "running")
             report(running)
             result = run_check(each, harness)
@@ -148,6 +148,16 @@ def check(report: Report, name: str, skip: int) -> None:
             reason = f"{running.clause} {running.check}: it raised {describe_error(error)}"
             outcome = replace(running, outcome="failed", reason=reason)
         report(replace(outcome, traceback=_traceback(error)))
+
+
+def progress(text: str, last: bool = False) -> None:
+    """Show what goes on in a line of a terminal that is replaced; elsewhere print the last one."""
+    if sys.stderr.isatty():
+        width = max(1, shutil.get_terminal_size().columns - 1)
+        shown = "" if last else text[:width]
+        print(f"\r{shown:<{width}}\r", end="", file=sys.stderr, flush=True)
+    elif last:
+        print(text, file=sys.stderr, flush=True)
 
 
 def left_out(plugin: str, distribution: str, stage: str, error: str, trace: str) -> Entry:

@@ -42,6 +42,7 @@ class Schedule(abc.ABC):
 
     Examples
     --------
+    >>> from revgrad.schedules import Dann, from_dict
     >>> Dann(gamma=5).to_dict()
     {'kind': 'Dann', 'gamma': 5.0, 'low': 0.0, 'high': 1.0}
     >>> from_dict(Dann(gamma=5).to_dict()) == Dann(gamma=5)
@@ -154,6 +155,7 @@ class Scaled(Schedule):
 
     Examples
     --------
+    >>> from revgrad.schedules import Dann
     >>> 0.1 * Dann() == Scaled(Dann(), 0.1)
     True
     """

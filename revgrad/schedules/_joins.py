@@ -99,6 +99,7 @@ class Delayed(Schedule):
 
     Examples
     --------
+    >>> from revgrad.schedules import Linear
     >>> late = Delayed(Linear(), until=0.5)
     >>> late(0.4), late(0.5), late(0.75), late(1)
     (0.0, 0.0, 0.5, 1.0)
@@ -154,6 +155,7 @@ class Sequential(Schedule):
 
     Examples
     --------
+    >>> from revgrad.schedules import Constant, Linear
     >>> up_and_hold = Sequential([Linear(0, 2), Constant(2)], boundaries=[0.5])
     >>> up_and_hold(0.25), up_and_hold(0.5), up_and_hold(1)
     (1.0, 2.0, 2.0)

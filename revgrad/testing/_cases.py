@@ -81,7 +81,9 @@ def run_of(run: Run) -> Run:
     """Make a program take copies and return arrays, so that no run disturbs another."""
 
     if not callable(run):
-        raise TypeError(f"the harness must return a function of two arrays; got {describe_value(run)}")
+        raise TypeError(
+            f"a harness returns functions of two arrays; this one returned {describe_value(run)}"
+        )
 
     def on_copies(*inputs: Any) -> Tuple[Any, Any]:
         found = run(*(np.array(each) for each in inputs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-import revgrad
+from revgrad._reverse import reverse, scale_gradient
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -44,8 +44,8 @@ CAPABILITIES: Dict[str, Tuple[str, ...]] = {
 class Harness:
     """Drives one framework in NumPy terms, so that the checks need to know none.
 
-    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further method unlocks the checks of the capability
-    that it belongs to, once the backend declares that capability.
+    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further
+    method unlocks the checks of its capability, once the backend declares it.
 
     The functions that come in, ``fn``, map a value of the framework to a value of the framework:
     the identity, or reversals and what `weighted_sum` makes of them. What comes back are functions
@@ -156,7 +156,7 @@ class Harness:
         value of the framework
             The reversal of `x`.
         """
-        return revgrad.reverse(x, lam)
+        return reverse(x, lam)
 
     def scale_gradient(self, x: Any, factor: Any) -> Any:
         """Return ``revgrad.scale_gradient(x, factor)``; replace it as `reverse`.
@@ -173,7 +173,7 @@ class Harness:
         value of the framework
             `x`, whose gradient is scaled.
         """
-        return revgrad.scale_gradient(x, factor)
+        return scale_gradient(x, factor)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Return the sum of ``weight * value``; replace it where the values have no operators.

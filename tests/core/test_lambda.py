@@ -14,7 +14,7 @@ X = np.ones(3)
 
 
 @pytest.mark.parametrize(
-    "lam, judged",
+    "lam, number",
     [
         (0, 0.0),
         (1, 1.0),
@@ -27,10 +27,10 @@ X = np.ones(3)
         (np.array(0.5), 0.5),
     ],
 )
-def test_numbers_become_floats(lam, judged):
+def test_numbers_become_floats(lam, number):
     result = normalize_lambda(lam)
     assert type(result) is float
-    assert result == judged and not math.copysign(1, result) < 0
+    assert result == number and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X
 
 
@@ -52,7 +52,7 @@ def test_numbers_become_floats(lam, judged):
         (1 + 0j, "(complex). Pass a real number, for instance with float()."),
         (np.complex64(1), "Its dtype is complex64"),
         (decimal.Decimal("0.3"), "Pass a real number, for instance with float()."),
-        ([0.1, 0.2, 0.3], "For one value per sample pass an array that broadcasts to x."),
+        ([0.1, 0.2, 0.3], "Pass an array that broadcasts to x for one value per sample."),
         (lambda p: p, "looks like a schedule: call it with the progress p in [0, 1]"),
         (revgrad.schedules.Dann(), "or give it to a revgrad.LambdaScheduler, which sets a"),
         (np.array([0.1, -0.2, np.nan]), "It is at index (1,) of an array of shape (3,); 2 of"),

@@ -74,9 +74,14 @@ def test_what_is_no_numpy_value_is_refused(x):
 
 
 def test_a_lam_that_would_become_infinite_is_refused():
-    with pytest.raises(revgrad.InvalidLambdaError, match="100000.0 is too large a λ or factor for x of dtype float16"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError,
+        match="100000.0 is too large a λ or factor for x of dtype float16",
+    ):
         reference.pullback(np.ones(2, "float16"), 1e5)
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"1e\+300 is too large a λ or factor for x"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match=r"1e\+300 is too large a λ or factor for x"
+    ):
         reference.pullback(np.ones(2, "complex64"), np.array([1.0, 1e300]))
 
 

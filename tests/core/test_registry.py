@@ -268,7 +268,10 @@ def test_an_unknown_name_is_told_the_known_ones():
             call(["numpy"])
         with pytest.raises(revgrad.BackendUnavailableError) as caught:
             call("thaeno")
-        assert "There is no backend named 'thaeno'. Did you mean 'theano'? Known backends: numpy, " in str(caught.value)
+        assert (
+            "There is no backend named 'thaeno'. Did you mean 'theano'? Known backends: numpy, "
+            in str(caught.value)
+        )
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,9 @@ def not_for_inf(x, lam):
 
 
 def folklore(x, lam):
-    lam = jnp.asarray(resolve(x, lam, native))
-    return (1 + lam) * jax.lax.stop_gradient(x) - lam * x
+    lam = resolve(x, lam, native)
+    one = jnp.ones((), x.dtype)  # 1 + lam is float64 with an old NumPy
+    return (one + lam) * jax.lax.stop_gradient(x) - lam * x
 
 
 def copies(x, lam):

@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 
 import revgrad
-from revgrad.backend import Native, learnable_lambda_error, normalize_lambda, resolve
+from revgrad.backend import Native, learnable_lambda_error, normalize_lambda
 from revgrad.testing import CAPABILITIES, Harness
 
 try:

@@ -79,7 +79,9 @@ def install(folder, code):
     (folder / "tape_plugin.py").write_text(code)
 
 
-@pytest.mark.parametrize("first_line", ["import tape", "import pytest", "import time; time.sleep(1.1)", ""])
+@pytest.mark.parametrize(
+    "first_line", ["import tape", "import pytest", "import time; time.sleep(1.1)", ""]
+)
 def test_a_plugin_that_is_not_light(first_line, tmp_path, monkeypatch):
     install(tmp_path, f"{first_line}\n{LIGHT.replace('tape.SPEC', f'revgrad.{tape.SPEC!r}')}")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])

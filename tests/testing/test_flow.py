@@ -399,7 +399,10 @@ def test_features_are_rejected(features, error, message):
         (lambda f: None, "must return a value of the framework; it returned None"),
         (lambda f: 0.5, r"it returned 0.5 \(float\)"),
         (lambda f: (tape.sum_to(f), f), "it returned .*tuple"),
-        (lambda f: tape.cast(tape.sum_to(f), "int64"), "one of int64. A count of correct predictions"),
+        (
+            lambda f: tape.cast(tape.sum_to(f), "int64"),
+            "one of int64. A count of correct predictions",
+        ),
         (lambda f, w: f, "with the features and 0 parameters, .* signature is .f, w."),
     ],
 )
@@ -426,7 +429,7 @@ def test_a_harness_without_constants_takes_no_parameters():
         check_flow(lambda f, w: right(f), FEATURES, LAM, harness=Small(), parameters=[W1])
 
 
-def test_harness_and_lam_are_judged():
+def test_harness_and_lam_are_validated():
     with pytest.raises(TypeError, match="got .*TapeHarness.* Pass an instance"):
         check_flow(right, FEATURES, LAM, harness=tape.TapeHarness)
     with pytest.raises(revgrad.BackendUnavailableError):

@@ -55,12 +55,16 @@ def test_a_failure_says_the_clause_the_smallest_input_what_was_expected_and_what
     with backend:
         result = run_check("any_cotangent", harness)
     assert result.outcome == "failed" and result.clause == "C2"
-    assert result.reason == str(result.error) == (
-        "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g, non-finite values "
-        "included.\n"
-        "  input:    x = 1., g = inf, λ = 1.0 (float32, shape ())\n"
-        "  expected: -inf\n"
-        "  came:     0."
+    assert (
+        result.reason
+        == str(result.error)
+        == (
+            "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g, non-finite values "
+            "included.\n"
+            "  input:    x = 1., g = inf, λ = 1.0 (float32, shape ())\n"
+            "  expected: -inf\n"
+            "  came:     0."
+        )
     )
 
 
@@ -135,7 +139,9 @@ def test_an_expected_failure_is_strict_and_needs_a_reason():
         )
         for reason in ("", "  ", None):
             harness.expected_failures = {"double_reversal": reason}
-            with pytest.raises(ValueError, match=r"expected_failures\['double_reversal'\] must say why; got"):
+            with pytest.raises(
+                ValueError, match=r"expected_failures\['double_reversal'\] must say why; got"
+            ):
                 run_check("double_reversal", harness)
 
 
@@ -166,7 +172,9 @@ def test_run_checks_returns_the_results_or_raises_with_every_failure(harness):
         run_checks(broken)
     revgrad.register(tape.SPEC)
     assert isinstance(raised.value, AssertionError)
-    assert str(raised.value).startswith(f"tape: 1 of {len(CHECKS)} checks failed.\n\nC6 double_reversal: ")
+    assert str(raised.value).startswith(
+        f"tape: 1 of {len(CHECKS)} checks failed.\n\nC6 double_reversal: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +223,7 @@ def test_a_harness_is_an_instance_with_a_backend(harness):
 @pytest.mark.parametrize(
     "returned, words",
     [
-        (None, "the harness must return a function of two arrays; got None (NoneType)"),
+        (None, "a harness returns functions of two arrays; this one returned None (NoneType)"),
         (lambda x, g: None, "must return two arrays, for instance the value and the gradient; got"),
         (lambda x, g: (x, g, g), "must return two arrays, for instance the value and the gradient"),
     ],

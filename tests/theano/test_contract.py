@@ -14,7 +14,7 @@ import revgrad_theano
 from revgrad.testing import conformance, run_check
 from revgrad.testing._check import Mismatch
 from revgrad.backend import resolve
-from revgrad_theano.native import Apply, Op, native
+from revgrad_theano.native import Op, basic, native
 from revgrad_theano.ops import ReverseGradient
 from revgrad_theano.testing import TheanoHarness
 
@@ -82,7 +82,7 @@ class ScaleInPlace(Op):
     __props__ = ()
 
     def make_node(self, g, lam):
-        return Apply(self, [g, lam], [g.type()])
+        return basic.Apply(self, [g, lam], [g.type()])
 
     def perform(self, node, inputs, output_storage):
         g, lam = inputs
@@ -166,7 +166,7 @@ class LamInTheOp(ReverseGradient):
         self.lam = lam
 
     def make_node(self, x):
-        return Apply(self, [x], [x.type()])
+        return basic.Apply(self, [x], [x.type()])
 
     def connection_pattern(self, node):
         return [[True]]
@@ -199,13 +199,13 @@ class AnyShape(ReverseGradient):
     def make_node(self, x, lam):
         if not isinstance(lam, theano.Variable):
             lam = resolve(x, lam, native)
-        return Apply(self, [x, T.cast(lam, x.dtype)], [x.type()])
+        return basic.Apply(self, [x, T.cast(lam, x.dtype)], [x.type()])
 
 
 class LamAliased(ReverseGradient):
     def make_node(self, x, lam):
         if type(lam) is np.ndarray and lam.dtype == x.dtype:
-            return Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
+            return basic.Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
         return super().make_node(x, lam)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from schedule_examples import EXAMPLES, OWN, parabola
+from schedule_examples import EXAMPLES, OWN, label, parabola
 
 import revgrad
 from revgrad.schedules import Constant, Dann, Linear, Sequential, progress
@@ -32,7 +32,7 @@ def values(schedule, p, ps, mode=PY):
 
 @pytest.mark.parametrize("mode", [PY, UNOPTIMIZED], ids=["optimized", "as it is"])
 @pytest.mark.parametrize("dtype", RTOL)
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=repr)
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=label)
 def test_a_schedule_in_the_graph_is_the_schedule_in_python(schedule, dtype, mode):
     p = T.scalar("p", dtype=dtype)
     lam = schedule(p)
@@ -62,7 +62,7 @@ def test_the_dtype_of_p_counts_not_floatX(dtype, floatX):
         assert Dann()(T.bscalar()).dtype == floatX
 
 
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=repr)
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=label)
 def test_a_vector_of_progress(schedule):
     ps = np.linspace(0, 1, 11)
     p = T.dvector("p")
@@ -87,7 +87,9 @@ def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     np.testing.assert_allclose(values(own, p, ps), expected, rtol=RTOL[dtype], atol=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=repr)
+@pytest.mark.parametrize(
+    "schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=label
+)
 def test_a_nan_goes_through(schedule):
     if len(getattr(schedule, "points", (0, 0))) == 1:
         return  # it is a constant as well
@@ -116,7 +118,7 @@ def test_progress_in_the_graph_is_progress_in_python(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "float32", "float64"])
-@pytest.mark.parametrize("schedule", [Dann(), OWN[0], EXAMPLES[-3]], ids=repr)
+@pytest.mark.parametrize("schedule", [Dann(), OWN[0], EXAMPLES[-3]], ids=label)
 def test_a_step_counter_drives_lam_inside_one_compiled_function(schedule, dtype):
     total, x = 10, T.dvector("x")
     step = theano.shared(np.asarray(0, dtype), name="step")

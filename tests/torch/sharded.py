@@ -111,9 +111,7 @@ def ranks_that_disagree(rank):
 
 def fsdp(rank):
     model = Moons()
-    wrapped = FullyShardedDataParallel(
-        model, device_id=torch.device("cpu"), use_orig_params=True
-    )
+    wrapped = FullyShardedDataParallel(model, device_id=torch.device("cpu"), use_orig_params=True)
     train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
     with FullyShardedDataParallel.summon_full_params(wrapped):
         agrees(

@@ -40,7 +40,14 @@ def by_module(x, lam):
     return GradientReversal(lam)(x)
 
 
-CLAUSES_ON_VALUES = ["identity", "any_cotangent", "zero_lambda", "twice", "stay_apart", "invalid_lambda_rejected"]
+CLAUSES_ON_VALUES = [
+    "identity",
+    "any_cotangent",
+    "zero_lambda",
+    "twice",
+    "stay_apart",
+    "invalid_lambda_rejected",
+]
 
 
 @pytest.mark.parametrize("check", CLAUSES_ON_VALUES)
@@ -54,7 +61,7 @@ def test_the_module_keeps_the_clauses_on_values(check):
 
 
 def by_function(backward, forward=torch.Tensor.detach, pushed=None):
-    """Return a reversal made of an autograd Function, which judges as ours does."""
+    """Return a reversal made of an autograd Function, which validates as ours does."""
 
     class Wrong(torch.autograd.Function):
         @staticmethod

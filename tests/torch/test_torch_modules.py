@@ -52,9 +52,9 @@ def test_a_bad_lam_is_refused_and_the_old_one_stays(bad):
 @pytest.mark.parametrize("lam", [torch.nn.Parameter(torch.tensor(1.0)), torch.ones(2)[0]])
 def test_a_lam_that_asks_for_a_gradient_is_refused(lam):
     lam.requires_grad_()
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal(lam)
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal().lam = lam
 
 
@@ -90,7 +90,7 @@ def test_lam_stays_float32(cast):
 
 def test_lam_follows_the_device():
     module = GradientReversal().to("meta")
-    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=...)"
+    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=1)"
     assert module.half().to_empty(device="cpu").lam.dtype == torch.float32
 
 
@@ -213,9 +213,7 @@ def test_a_program_keeps_the_reversal_and_its_buffer(way):
 
 
 def test_an_exported_program_is_trained():
-    model = torch.nn.Sequential(
-        torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1))
     program = save_export(exported(False)(model)).module()
     for each in (model, program):
         each(X).sum().backward()
@@ -259,9 +257,7 @@ def test_backward_hooks_of_the_module():
 def test_gradient_checkpointing_of_the_module_with_a_lam_that_has_changed():
     module = GradientReversal(0.5)
     x = X.clone().requires_grad_()
-    y = torch.utils.checkpoint.checkpoint(
-        lambda x: module(x).sin(), x, use_reentrant=False
-    )
+    y = torch.utils.checkpoint.checkpoint(lambda x: module(x).sin(), x, use_reentrant=False)
     module.lam = 9.0
     y.sum().backward()
     torch.testing.assert_close(x.grad, -0.5 * X.cos())

@@ -12,8 +12,13 @@ from revgrad_autograd.testing import AutogradHarness
 
 # autograd's own where gives a float32 gradient back as float64, which C3 forbids.
 where = primitive(np.where)
-defvjp(where, lambda y, c, a, b: lambda g: where(c, g, anp.zeros_like(g)), argnums=[1])
-defjvp(where, lambda t, y, c, a, b: where(c, t, anp.zeros_like(t)), argnums=[1])
+for wanted, slot in ((True, 1), (False, 2)):
+
+    def select(t, c, wanted=wanted):
+        return where(c == wanted, t, anp.zeros_like(t))
+
+    defvjp(where, lambda y, c, a, b, select=select: lambda g: select(g, c), argnums=[slot])
+    defjvp(where, lambda t, y, c, a, b, select=select: select(t, c), argnums=[slot])
 xp = types.SimpleNamespace(isfinite=np.isfinite, where=where, zeros_like=np.zeros_like)
 
 

@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 

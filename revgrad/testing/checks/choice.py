@@ -12,8 +12,8 @@ from typing import Any, List, Tuple
 
 import numpy as np
 
-import revgrad
 from revgrad._registry import registry
+from revgrad.exceptions import UnsupportedTypeError
 from revgrad.testing._cases import run_of
 from revgrad.testing._check import check, mismatch
 from revgrad.testing.harness import Harness
@@ -64,8 +64,8 @@ print(json.dumps([sorted(imported), seconds]))
 
 @check("C18")
 def claims_resolve(harness: Harness) -> None:
-    """The claims resolve type(x) to the right backend, traced values included, which reverses it."""
-    backend = revgrad.get_backend(harness.backend)
+    """The claims resolve type(x) to the right backend, traced values included, which reverses."""
+    backend = registry.get_backend(harness.backend)
     seen: List[Any] = list(harness.values())
 
     def fn(x: Any) -> Any:
@@ -79,7 +79,7 @@ def claims_resolve(harness: Harness) -> None:
         given = f"a value of {kind.__module__}.{kind.__qualname__}"
         try:
             chosen = registry.find(kind)
-        except revgrad.UnsupportedTypeError as error:
+        except UnsupportedTypeError as error:
             raise mismatch(given, f"the backend {harness.backend!r}", error) from error
         if chosen is not backend:
             name = type(chosen).__qualname__
@@ -122,7 +122,7 @@ def _discovered(harness: Harness, given: str) -> Tuple[List[str], float]:
 def thread_safe(harness: Harness) -> None:
     """Concurrent first calls from many threads give the same answers as one thread."""
     # A spec that is taken out and put back is chosen and loaded anew.
-    revgrad.register(revgrad.unregister(harness.backend))
+    registry.register(registry.unregister(harness.backend))
     barrier = threading.Barrier(THREADS, timeout=60)
     answers: List[Any] = [None] * THREADS
     errors: List[Exception] = []

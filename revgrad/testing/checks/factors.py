@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-import revgrad
 from revgrad import reference
+from revgrad._registry import registry
+from revgrad._variable import LambdaVariable
+from revgrad.exceptions import InvalidLambdaError
 from revgrad.testing._cases import close, describe_array, expect, run_of
 from revgrad.testing._check import check
 from revgrad.testing.checks.usage import expect_joint
@@ -58,7 +60,7 @@ def scaled_by_array(harness: Harness) -> None:
         expect_scaled(harness, given, gradient, g, factor)
     enlarging = np.ones((2, 1, 3))
     rejected(
-        revgrad.InvalidLambdaError,
+        InvalidLambdaError,
         "x of shape (2, 3), c of shape (2, 1, 3)",
         lambda: scaled(harness, enlarging, (2, 3), dtype)(g, g),
     )
@@ -82,7 +84,7 @@ def invalid_factor_rejected(harness: Harness) -> None:
     one = np.ones((), "float32")
     for factor in BAD_FACTORS:
         rejected(
-            revgrad.InvalidLambdaError,
+            InvalidLambdaError,
             f"c = {factor!r}",
             lambda: scaled(harness, factor, (), "float32")(one, one),
         )
@@ -91,7 +93,7 @@ def invalid_factor_rejected(harness: Harness) -> None:
 @check("C23")
 def scaled_transforms(harness: Harness) -> None:
     """What the backend declares for the reversal holds for every factor, of either sign."""
-    capabilities = revgrad.get_backend(harness.backend).capabilities
+    capabilities = registry.get_backend(harness.backend).capabilities
     dtype = harness.dtypes[-1]
     x = some((3,), dtype)
     for factor in (2.0, -0.5):
@@ -121,11 +123,11 @@ def scaled_transforms(harness: Harness) -> None:
             expect(harness, f"vectorised: xs = g = {describe_array(xs)}", gradient, batch)
     if "several_outputs" in capabilities:
         expect_joint(harness, harness.scale_gradient, 1.0)
-    variable = revgrad.LambdaVariable(0.5)
+    variable = LambdaVariable(0.5)
     try:
         run = scaled(harness, variable, (3,), dtype)
         run(x, x)
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     for value in (0.25, 2.0):
         variable.value = value

@@ -11,7 +11,8 @@ from typing import Any, Callable, List, Mapping, Tuple
 
 import numpy as np
 
-import revgrad
+from revgrad._variable import LambdaVariable
+from revgrad.exceptions import InvalidLambdaError
 from revgrad.testing._cases import describe_array, expect, pulled_back, run_of
 from revgrad.testing._check import check, mismatch
 from revgrad.testing.checks.values import rejected, some
@@ -69,12 +70,12 @@ def known_lambda_rejected(harness: Harness) -> None:
     for number in UNUSABLE:
         for lam in (np.array(number, dtype), np.array([[1.0], [number]], dtype)):
             rejected(
-                revgrad.InvalidLambdaError,
+                InvalidLambdaError,
                 f"λ = {describe_array(lam)}, a value of the framework",
                 lambda: harness.reverse(harness.constant(x), harness.constant(lam)),
             )
     rejected(
-        revgrad.InvalidLambdaError,
+        InvalidLambdaError,
         "the factor nan, a value of the framework",
         lambda: harness.scale_gradient(
             harness.constant(x), harness.constant(np.array(np.nan, dtype))
@@ -116,9 +117,7 @@ def expect_joint(harness: Harness, change: Callable[[Any, float], Any], sign: fl
         if len(lams) == 3:  # a reversal of a reversal
             factors[0] = (sign * 1.0) * (sign * 0.5)
         gs = [np.asarray(x * (3 + index)) for index in range(len(lams))]
-        expected = np.asarray(
-            sum(2 * factor * g for factor, g in zip(factors, gs)), dtype
-        )
+        expected = np.asarray(sum(2 * factor * g for factor, g in zip(factors, gs)), dtype)
         joint = functools.partial(lambda x, fn: fn(x * 2.0), fn=fn)
         programs = harness.several_outputs(joint, (3,), dtype)
         if not programs:
@@ -142,7 +141,7 @@ def several_outputs(harness: Harness) -> None:
 def layers_keep_lambda(harness: Harness) -> None:
     """Whatever the framework does with layers, λ is then what it was."""
     dtype = harness.dtypes[0]
-    for lam in (0.7, revgrad.LambdaVariable(0.7)):
+    for lam in (0.7, LambdaVariable(0.7)):
         expect_gradients(harness, harness.layers(lam, (3,), dtype), lam, dtype, "layers")
 
 
@@ -157,14 +156,14 @@ def assigned_lambda(harness: Harness) -> None:
         programs = harness.assigned(0.7, lam, (3,), dtype)
         for name, run in programs.items():
             call = functools.partial(run_of(run), x, x)
-            rejected(revgrad.InvalidLambdaError, f"{name}, λ = {lam}", call)
+            rejected(InvalidLambdaError, f"{name}, λ = {lam}", call)
         if not programs:
             raise mismatch(f"assigned(), λ = {lam}", "at least one program, or an error", "none")
 
     for lam in UNUSABLE[:2]:
         try:
             run_all(lam)
-        except (revgrad.InvalidLambdaError, AttributeError):
+        except (InvalidLambdaError, AttributeError):
             pass
 
 

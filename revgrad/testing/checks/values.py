@@ -11,8 +11,9 @@ from typing import Any, Callable, Dict, Tuple, Type
 
 import numpy as np
 
-import revgrad
-from revgrad.testing._cases import Case, expect, numpy_dtype, pulled_back, run_of, describe_array
+from revgrad._variable import LambdaVariable
+from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
+from revgrad.testing._cases import Case, describe_array, expect, numpy_dtype, pulled_back, run_of
 from revgrad.testing._check import check, mismatch
 from revgrad.testing._property import each_case, for_all
 from revgrad.testing.harness import Harness, Run
@@ -124,12 +125,12 @@ def dtype_of_x(harness: Harness) -> None:
     g = 9.0, 13.0
     for dtype in harness.dtypes:
         wide, narrow, whole = np.float64(0.1), np.float32(0.1), np.int64(2)
-        for lam in (0.1, 2, wide, narrow, whole, revgrad.LambdaVariable(0.1)):
+        for lam in (0.1, 2, wide, narrow, whole, LambdaVariable(0.1)):
             cotangent = np.array(g, dtype)
             try:
                 gradient = reversal(harness, lam, (2,), dtype)(cotangent, cotangent)[1]
-            except revgrad.InvalidLambdaError:
-                if isinstance(lam, revgrad.LambdaVariable):
+            except InvalidLambdaError:
+                if isinstance(lam, LambdaVariable):
                     continue  # the check on LambdaVariable says whether it may
                 raise
             given = f"g = {describe_array(cotangent)} ({dtype}), λ = {lam!r} ({type(lam).__name__})"
@@ -186,7 +187,7 @@ def no_gradient_for_lambda(harness: Harness) -> None:
     try:
         run = harness.lambda_gradient(harness.reverse, (2,), harness.dtypes[0])
         gradient = run(x, np.asarray(0.5, harness.dtypes[0]), x)
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     if gradient is not None and np.any(np.asarray(gradient) != 0):
         raise mismatch("x = g = [1. 2.], λ = 0.5", "none, or zero", describe_array(gradient))
@@ -213,7 +214,7 @@ def invalid_lambda_rejected(harness: Harness) -> None:
     one = np.ones((), "float32")
     for lam in BAD_LAMBDAS:
         rejected(
-            revgrad.InvalidLambdaError,
+            InvalidLambdaError,
             f"λ = {lam!r}",
             lambda: reversal(harness, lam, (), "float32")(one, one),
         )
@@ -280,7 +281,7 @@ def enlarging_rejected(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any)
     given = f"x of shape {x.shape}, λ of shape {lam.shape}"
     try:
         run = build()
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     except Exception as error:
         raise mismatch(given, "InvalidLambdaError", f"{type(error).__name__}: {error}") from error
@@ -297,7 +298,7 @@ def integers_rejected(harness: Harness) -> None:
     for dtype in ("int32", "bool"):
         x = np.ones((2,), dtype)
         error = rejected(
-            revgrad.UnsupportedTypeError,
+            UnsupportedTypeError,
             f"x of dtype {dtype}",
             lambda: reversal(harness, 1.0, (2,), dtype)(x, x),
         )

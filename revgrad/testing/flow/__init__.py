@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from revgrad._lambda import lambda_as_float, describe_value
+from revgrad._lambda import describe_value, lambda_as_float
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
 from revgrad.testing._check import load_harness
@@ -15,8 +15,8 @@ from revgrad.testing.flow._diagnosis import (
     UNSURE,
     Factors,
     Finding,
-    followed,
     diagnose,
+    followed,
     not_finite,
     of_features,
     of_parameter,
@@ -175,7 +175,8 @@ def check_flow(
         harness = load_harness(harness)
     elif not isinstance(harness, Harness):
         raise TypeError(
-            f"Expected a revgrad.testing.Harness or the name of a backend; got {describe_value(harness)}."
+            "Expected a revgrad.testing.Harness or the name of a backend; got "
+            f"{describe_value(harness)}."
             + (" Pass an instance of it." if isinstance(harness, type) else "")
         )
     variable = lam if isinstance(lam, LambdaVariable) else None
@@ -219,8 +220,8 @@ def _look(program: Program, factors: Factors) -> Finding:
     findings = [_at(program.x, program, factors)]
     if findings[0].kind in ("right", "constant", "disconnected", "nonfinite"):
         return findings[0]
-    # Features that come out of a relu lie on the kinks of the next one, and so do those of a head of
-    # zeros: the derivative is undefined there. A wrong reversal is wrong at every point.
+    # Features that come out of a relu lie on the kinks of the next one, and so do those of a head
+    # of zeros: the derivative is undefined there. A wrong reversal is wrong at every point.
     for point in nearby(program.x):
         finding = _at(point, program, factors)
         if finding.kind == "right" and findings[0].kind in UNSURE:

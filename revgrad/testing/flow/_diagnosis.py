@@ -147,9 +147,8 @@ def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: flo
     if near(other / lam):
         return finding
     seen = "does not change" if near(1.0) else "does not change in proportion"
-    return replace(
-        finding, kind="frozen", detail=f"the gradient {seen} when λ changes from {lam:g} to {other:g}"
-    )
+    detail = f"the gradient {seen} when λ changes from {lam:g} to {other:g}"
+    return replace(finding, kind="frozen", detail=detail)
 
 
 def stays_zero() -> Finding:

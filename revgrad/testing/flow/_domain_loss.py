@@ -25,8 +25,8 @@ def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
     for name, value in zip(names, (features, *parameters)):
         if not isinstance(value, (np.ndarray, np.generic)):
             raise UnsupportedTypeError(
-                f"check_flow: {name} must be a NumPy array; got {describe_value(value)}. domain_loss is "
-                "given it as a value of the framework."
+                f"check_flow: {name} must be a NumPy array; got {describe_value(value)}. "
+                "domain_loss is given it as a value of the framework."
             )
         if value.dtype.kind != "f":
             raise UnsupportedTypeError(
@@ -87,7 +87,8 @@ class Program:
         loss = self.loss(*arguments)
         if loss is None or isinstance(loss, (numbers.Number, str, tuple, list, dict)):
             raise ValueError(
-                f"domain_loss must return a value of the framework; it returned {describe_value(loss)}."
+                "domain_loss must return a value of the framework; it returned "
+                f"{describe_value(loss)}."
             )
         shape = getattr(loss, "shape", None)
         ndim = getattr(loss, "ndim", len(shape) if isinstance(shape, tuple) else 0)

@@ -107,8 +107,8 @@ EXPLANATIONS = {
     ),
     "frozen": (
         "the gradient does not follow the LambdaVariable.",
-        "its value was read while the program was built (lam.value, float(lam)), so λ is a constant "
-        "of the program.",
+        "its value was read while the program was built (lam.value, float(lam)), so λ is a "
+        "constant of the program.",
         "Pass the variable itself: revgrad.reverse(features, lam).",
     ),
     "mixed": (

@@ -6,7 +6,7 @@ import pytest
 import revgrad
 from revgrad.testing import conformance, run_check
 from revgrad.testing._check import Mismatch
-from revgrad_keras import GradientReversal
+from revgrad_keras import GradientReversal, GradientScale
 from revgrad_keras.testing import KerasHarness
 
 NATIVE = keras.backend.backend()
@@ -30,6 +30,11 @@ class LayerHarness(KerasHarness):
         if isinstance(lam, keras.KerasTensor):
             return self.layer()(x, lam=lam)
         return self.layer(lam)(x)
+
+    def scale_gradient(self, x, factor):
+        if isinstance(factor, keras.KerasTensor):
+            return GradientScale()(x, factor=factor)
+        return GradientScale(factor)(x)
 
 
 class NumbersHarness(LayerHarness):
@@ -60,7 +65,7 @@ class BakedIn(GradientReversal):
         super().__init__(getattr(lam, "value", lam), **kwargs)
 
 
-class Unjudged(GradientReversal):
+class NotValidated(GradientReversal):
     def __init__(self, lam=1.0, **kwargs):
         super().__init__(1.0, **kwargs)
 
@@ -87,7 +92,7 @@ WRONG = [
     ("any_cotangent", SignLost),
     ("identity", Folklore),
     ("variable_shows", BakedIn),
-    ("judged", Unjudged),
+    ("invalid_lambda_rejected", NotValidated),
     ("dtype_of_x", CastDown),
     ("half_precision", HalfRaised),
     ("copies_reverse", Forgets),
