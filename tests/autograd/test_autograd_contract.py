@@ -107,7 +107,7 @@ def folklore(x, lam):
     return (1 + lam) * getval(x) - lam * x
 
 
-def frozen(x, lam, first={}):
+def frozen(x, lam, first={}):  # noqa: B006
     return reverse_gradient(x, first.setdefault(lam, getattr(lam, "value", lam)))
 
 
