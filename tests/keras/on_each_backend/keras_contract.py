@@ -69,7 +69,7 @@ class BakedIn(GradientReversal):
         super().__init__(getattr(lam, "value", lam), **kwargs)
 
 
-class Unjudged(GradientReversal):
+class NotValidated(GradientReversal):
     def __init__(self, lam=1.0, **kwargs):
         super().__init__(1.0, **kwargs)
 
@@ -102,7 +102,7 @@ WRONG = [
     ("any_cotangent", SignLost),
     ("identity", Folklore),
     ("variable_shows", BakedIn),
-    ("invalid_lambda_rejected", Unjudged),
+    ("invalid_lambda_rejected", NotValidated),
     ("assigned_lambda", Replaces),
     ("layers_keep_lambda", Forgets),
     ("dtype_of_x", CastDown),
