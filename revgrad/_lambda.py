@@ -325,7 +325,7 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
     kind = type(lam)
     return InvalidLambdaError(
         f"{_symbol(signed)} must be {_requirement(signed)}, a float array that broadcasts to x, "
-        f"a LambdaVariable{f', or {known}' if known else ''}; got an object of type "
+        f"{f'a LambdaVariable, or {known}' if known else 'or a LambdaVariable'}; got an object of type "
         f"{kind.__module__}.{kind.__qualname__}."
     )
 
