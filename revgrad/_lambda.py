@@ -323,9 +323,10 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
         To be raised by the caller.
     """
     kind = type(lam)
+    others = f"a LambdaVariable, or {known}" if known else "or a LambdaVariable"
     return InvalidLambdaError(
         f"{_symbol(signed)} must be {_requirement(signed)}, a float array that broadcasts to x, "
-        f"{f'a LambdaVariable, or {known}' if known else 'or a LambdaVariable'}; got an object of type "
+        f"{others}; got an object of type "
         f"{kind.__module__}.{kind.__qualname__}."
     )
 

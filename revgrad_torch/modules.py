@@ -1,25 +1,16 @@
 """`GradientReversal`: the reversal as a module, with λ in a buffer."""
 
 # No "from __future__ import annotations": torch.fx writes the annotations of forward() into code.
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Union
 
 import numpy as np
 import torch
-from torch.autograd import forward_ad
 
 from revgrad import InvalidLambdaError, LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import lambda_as_float, learnable_lambda_error
-from revgrad_torch.native import (
-    PLAIN,
-    is_compiling,
-    is_dispatched,
-    is_readable,
-    is_tracing,
-    native,
-    transforms_active,
-)
+from revgrad_torch.native import is_compiling, is_readable, native, runs_plainly
 from revgrad_torch.ops import reverse_gradient, reverse_number, scripted_residual
 
 __all__ = ["GradientReversal"]
@@ -32,20 +23,9 @@ def _reverse_in_graph(module: Any, x: torch.Tensor) -> torch.Tensor:
 @traced_as(_reverse_in_graph)
 def _reverse(module: Any, x: torch.Tensor) -> torch.Tensor:
     lam = module._buffers["lam"]
-    if (
-        x.__class__ in PLAIN
-        and lam.__class__ is torch.Tensor
-        and lam.is_cpu
-        and not lam.requires_grad
-        and not is_tracing()
-        and not transforms_active()
-        and not is_dispatched()
-        and forward_ad._current_level < 0
-    ):
-        value = lam.item()
-        if value != module._number:
-            value = module._noticed(lam, value)
-        return reverse_number(x, value)
+    # The warm path: what reverse_gradient() does with a number, which costs less than a tensor.
+    if runs_plainly(x) and lam.__class__ is torch.Tensor and lam.is_cpu and not lam.requires_grad:
+        return reverse_number(x, module._read(lam))
     return reverse_gradient(x, lam)
 
 
@@ -137,21 +117,20 @@ class GradientReversal(torch.nn.Module):
         return f"lam={lam.item() if is_readable(lam) else self._number:.6g}"
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "lam" or "lam" not in self._buffers:
+        if name != "lam":
             super().__setattr__(name, value)
-        elif isinstance(value, torch.Tensor) and not is_readable(value):  # traced, meta, fake
-            if value.requires_grad:
-                raise learnable_lambda_error()
-            if is_compiling():
-                self.lam.copy_(value)
-            else:
-                self._buffers["lam"] = value.detach().to(torch.float32)
-        else:
+        elif not isinstance(value, torch.Tensor) or is_readable(value):
             number = _as_float(value)
             # Loaded by assignment, or into a replica. A tensor on the CPU is just a number.
             if isinstance(value, torch.Tensor) and (self.lam.is_meta or not value.is_cpu):
                 self._move(value.device)
             self._set(number)
+        elif value.requires_grad:
+            raise learnable_lambda_error()
+        elif is_compiling():
+            self.lam.copy_(value)
+        else:
+            self._buffers["lam"] = value.detach().to(torch.float32)
 
     def _set(self, number: float) -> None:
         """Set λ, and the variable that drives the module unless it agrees."""
@@ -173,13 +152,15 @@ class GradientReversal(torch.nn.Module):
             with torch.inference_mode(False):
                 self._buffers["lam"] = torch.empty((), dtype=torch.float32, device=device)
 
-    def _noticed(self, lam: torch.Tensor, value: float) -> float:
-        """Return λ where the buffer does not hold what was written last."""
-        if lam.dtype != torch.float32 and torch.tensor(self._number).to(lam.dtype).item() == value:
-            # FullyShardedDataParallel has cast the data of the buffer.
-            lam.data = torch.tensor(self._number, dtype=torch.float32, device=lam.device)
-        else:
-            self._number = lambda_as_float(value)
+    def _read(self, lam: torch.Tensor) -> float:
+        """Return what the buffer holds, validated unless it is what was written last."""
+        number = lam.item()
+        if number != self._number:
+            if lam.dtype != torch.float32 and number == torch.tensor(self._number).to(lam.dtype):
+                # FullyShardedDataParallel has cast the data of the buffer.
+                lam.data = torch.tensor(self._number, dtype=torch.float32, device=lam.device)
+            else:
+                self._number = lambda_as_float(number)
         return self._number
 
     def _follow(self) -> None:
@@ -197,8 +178,8 @@ class GradientReversal(torch.nn.Module):
         return replica
 
     def _apply(self, fn: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        if is_readable(self.lam) and self.lam.item() != self._number:
-            self._noticed(self.lam, self.lam.item())
+        if is_readable(self.lam):
+            self._read(self.lam)
         with torch.inference_mode(False):
             super()._apply(fn, *arguments, **options)  # type: ignore[no-untyped-call]
             if self.lam.dtype != torch.float32:  # half() and the like
@@ -207,26 +188,17 @@ class GradientReversal(torch.nn.Module):
         return self
 
     def _load_from_state_dict(
-        self,
-        state_dict: Dict[str, Any],
-        prefix: str,
-        local_metadata: Dict[str, Any],
-        strict: bool,
-        missing_keys: List[str],
-        *more: Any,
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, *more: Any
     ) -> None:
         key = prefix + "lam"
-        loaded: Any = state_dict.get(key)
-        number = None
-        if isinstance(loaded, torch.Tensor) and loaded.numel() == 1 and is_readable(loaded):
-            number = _rounded(loaded.reshape(()))  # before anything is written
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, *more
-        )
-        if key in missing_keys:  # the file of another layer
-            missing_keys.remove(key)
+        loaded = state_dict.get(key)
+        readable = isinstance(loaded, torch.Tensor) and loaded.numel() == 1 and is_readable(loaded)
+        number = _rounded(loaded.reshape(())) if readable else None  # before anything is written
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
+        if key in missing:  # the file of another layer
+            missing.remove(key)
         if number is not None:
-            if local_metadata.get("assign_to_params_buffers"):
+            if metadata.get("assign_to_params_buffers"):
                 self._move(loaded.device)
             self._set(number)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.autograd import forward_ad
 
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError
 from revgrad.backend import (
@@ -33,7 +34,7 @@ REAL_DTYPES = {
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 """The classes of tensors that hold their numbers themselves."""
 
-# torch.compile replaces this very function by True.
+# torch.compile knows this very function.
 is_compiling = torch.compiler.is_compiling
 is_tracing = torch._C._is_tracing
 transforms_active = torch._C._are_functorch_transforms_active
@@ -50,22 +51,25 @@ def is_recording() -> bool:
     return is_tracing()
 
 
+def is_proxied() -> bool:
+    """Say whether make_fx or aot_function records the operations."""
+    return not is_compiling() and torch.fx.experimental.proxy_tensor.get_proxy_mode() is not None
+
+
+def runs_plainly(x: object) -> bool:
+    """Say whether `x` is a plain tensor and nothing traces, transforms or pushes it forward."""
+    return (
+        x.__class__ in PLAIN
+        and not (is_tracing() or transforms_active() or is_dispatched())
+        and forward_ad._current_level < 0
+    )
+
+
 def is_readable(value: torch.Tensor) -> bool:
     """Say whether the numbers of a tensor can be asked for, on whatever device."""
-    return (
-        not is_compiling()
-        and value.__class__ in PLAIN
-        and not value.is_meta
-        and not is_dispatched()
-        and not (transforms_active() and torch._C._functorch.is_functorch_wrapped_tensor(value))
-    )
-
-
-def is_known(value: torch.Tensor) -> bool:
-    """Say whether the numbers of a tensor are in the memory of the host, and nothing is traced."""
-    return (
-        is_readable(value) and value.is_cpu and value.layout is torch.strided and not is_tracing()
-    )
+    if is_compiling() or value.__class__ not in PLAIN or value.is_meta or is_dispatched():
+        return False
+    return not (transforms_active() and torch._C._functorch.is_functorch_wrapped_tensor(value))
 
 
 class LambdaCell:
@@ -126,7 +130,7 @@ class TorchNative(Native):
                 return x.new_full((), value, dtype=dtype)
             # On the CPU whatever the default device is, and fit for autograd.
             with torch.inference_mode(False):
-                return torch.tensor(value, dtype=dtype, device="cpu")
+                return torch.full((), value, dtype=dtype, device="cpu")
         if (abs(value) > largest).any():
             raise too_large_error(value, x.dtype)
         return self.cast(torch.from_numpy(value).to(x.device), x)
@@ -143,7 +147,7 @@ class TorchNative(Native):
         """Return the number or array of a tensor on the CPU, while nothing is traced."""
         if value.requires_grad:
             raise learnable_lambda_error()
-        if not is_known(value):
+        if not is_readable(value) or is_tracing() or not value.is_cpu:
             return None
         return value.detach().double().numpy() if value.dim() else value.item()
 
@@ -159,7 +163,7 @@ class TorchNative(Native):
 
     def read_variable(self, variable: LambdaVariable, x: torch.Tensor) -> Any:
         """Return the value; in a compiled program an input that holds it."""
-        if is_recording() or _is_proxied():
+        if is_recording() or is_proxied():
             raise frozen_error(variable)
         if is_compiling():
             # An attribute that is an array is an input, whatever variable it comes from. It lies
@@ -175,11 +179,6 @@ class TorchNative(Native):
     def set_cell(self, cell: LambdaCell, value: float) -> None:
         """Write `value` to the buffers of the modules."""
         cell.set(value)
-
-
-def _is_proxied() -> bool:
-    """Say whether make_fx or aot_function records the operations."""
-    return not is_compiling() and torch.fx.experimental.proxy_tensor.get_proxy_mode() is not None
 
 
 def frozen_error(variable: LambdaVariable) -> InvalidLambdaError:

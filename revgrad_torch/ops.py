@@ -13,13 +13,13 @@ from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
 from revgrad_torch.native import (
-    PLAIN,
     frozen_error,
     is_compiling,
     is_dispatched,
     is_recording,
     is_tracing,
     native,
+    runs_plainly,
     transforms_active,
     unwrap_if_dead,
 )
@@ -81,16 +81,10 @@ def reverse_gradient(x: torch.Tensor, lam: Lambda) -> torch.Tensor:
     >>> x.grad
     tensor([-0.5000, -0.5000])
     """
-    # The warm path: a number, a plain tensor, and nothing that traces or transforms.
+    # The warm path: a number, or the value of a variable, and a plain tensor.
     kind = lam.__class__
-    if (
-        (kind is float or kind is LambdaVariable and not is_dispatched())
-        and x.__class__ in PLAIN
-        and not is_tracing()
-        and not transforms_active()
-        and forward_ad._current_level < 0
-    ):
-        return reverse_number(x, lam if kind is float else lam.value)
+    if (kind is float or kind is LambdaVariable) and runs_plainly(x):
+        return reverse_number(x, lam if kind is float else lam.value)  # type: ignore[arg-type, union-attr]
     return _reverse_anything(x, lam)  # type: ignore[no-any-return]
 
 

@@ -38,9 +38,16 @@ _count = aot_autograd(fw_compiler=_counted)
 
 
 class TorchHarness(Harness):
-    """Compiles every program with torch.compile; autograd runs its backward pass."""
+    """Compiles every program with torch.compile; autograd runs its backward pass.
+
+    Attributes
+    ----------
+    module : type
+        The class of the module that is put to the checks of layers.
+    """
 
     backend = "torch"
+    module: Any = GradientReversal
     # NumPy has its bfloat16 from ml_dtypes.
     half_dtypes = ("float16", "bfloat16")[: 2 if importlib.util.find_spec("ml_dtypes") else 1]
 
@@ -126,7 +133,7 @@ class TorchHarness(Harness):
         """Copy, cast, move, materialise, load, replicate, freeze, save and load the module."""
 
         def made() -> Any:
-            return GradientReversal(lam)
+            return self.module(lam)
 
         def on_meta() -> Any:
             with torch.device("meta"):
@@ -178,8 +185,8 @@ class TorchHarness(Harness):
             "to_empty()": made().to_empty(device="cpu"),
             "meta, to_empty()": on_meta().to_empty(device="cpu"),
             "meta, to_empty(), reset_parameters()": reset(),
-            "loaded": loaded(GradientReversal(9.0)),
-            "loaded by assignment": loaded(GradientReversal(9.0), assign=True),
+            "loaded": loaded(self.module(9.0)),
+            "loaded by assignment": loaded(self.module(9.0), assign=True),
             "meta, loaded by assignment": loaded(on_meta(), assign=True),
             "state_dict without λ": made(),
             "beside a replica": replica(),
@@ -220,7 +227,7 @@ class TorchHarness(Harness):
         def program(change: Any, driven: bool) -> Any:
             def run(x: Any, g: Any) -> Any:
                 variable = revgrad.LambdaVariable(first)
-                module = GradientReversal(variable if driven else first)
+                module = self.module(variable if driven else first)
                 change(module)
                 found = _pulled_back(module, x, g)
                 if driven and abs(variable.value - second) > 1e-6:
