@@ -41,13 +41,17 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 intersphinx_mapping = {}  # the build must work without a network
 nitpick_ignore_regex = [
+    # Type variables, and types that type checkers alone see.
+    (r"py:class", r".*\.X"),
+    (r"py:class", r"revgrad\._variable\.HasDtype"),
+    (r"py:class", r"TensorVariable"),
     # Words of numpydoc's type lines, and objects that other projects document.
     ("py:class", r"(theano|lasagne|numpy|np|pluggy)\..*|Apply|Variable|Op|Layer"),
     ("py:.*", r"(theano|lasagne|numpy|hypothesis|jax|equinox|flax|pytensor|autograd)\..*"),
     ("py:.*", r"(torch|tensorflow|tf|keras)(\..*)?"),
     ("py:class", r"revgrad\.testing\._cases\.Case"),
     # Arguments of the schedules, which autolink takes for the attributes of the same names.
-    ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
+    ("py:obj", r"alpha|beta|end|factor|gamma|harness|layer|module|high|hold|initial|lam|low|power|start"),
 ]
 doctest_global_setup = """
 import numpy as np

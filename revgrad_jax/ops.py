@@ -69,7 +69,7 @@ def scale_gradient(x: X, factor: Lambda) -> X:
     x : jax.Array, tracer, or pytree of them
         Each leaf of any shape and of a floating or complex dtype.
     factor : float, numpy.ndarray, jax.Array, tracer or LambdaVariable
-        Any real, finite number. What `reverse_gradient` says of λ holds for it.
+        Any real, finite number. What `revgrad_jax.reverse_gradient` says of λ holds for it.
 
     Returns
     -------

@@ -125,7 +125,7 @@ class ScaleGradientLayer(_GradientLayer):
     Raises
     ------
     InvalidLambdaError
-        If `factor` is not a factor, or does not broadcast to ``output_shape`` without enlarging
+        If ``factor`` is not a factor, or does not broadcast to ``output_shape`` without enlarging
         it; also when it is set.
 
     Examples

@@ -170,7 +170,7 @@ def scale_gradient(x: Any, factor: Lambda) -> TensorVariable[Any, Any]:
     x : pytensor variable
         A dense tensor of any shape, of floating dtype.
     factor : float, numpy.ndarray, LambdaVariable or pytensor variable
-        Any real, finite number. What `reverse_gradient` says of λ holds for it.
+        Any real, finite number. What `revgrad_pytensor.reverse_gradient` says of λ holds for it.
 
     Returns
     -------

@@ -14,7 +14,7 @@ __all__ = ["TensorflowNative", "native"]
 
 
 class TensorflowNative(Native):
-    """The adapter of TensorFlow; a `LambdaVariable` has a `tf.Variable` as its cell."""
+    """The adapter of TensorFlow; a `revgrad.LambdaVariable` has a `tf.Variable` as its cell."""
 
     lambda_words = "a tf.Tensor or tf.Variable"
 

@@ -232,7 +232,7 @@ class ScaleGradient(_GradientOp):
         UnsupportedTypeError
             If the dtype of `x` carries no gradient, or `x` is not a tensor.
         InvalidLambdaError
-            If `factor` is not a factor, or could enlarge `x`.
+            If ``factor`` is not a factor, or could enlarge `x`.
         """
         return self.node(x, factor, signed=True)
 

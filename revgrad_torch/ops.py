@@ -106,19 +106,19 @@ def scale_gradient(x: torch.Tensor, factor: Lambda) -> torch.Tensor:
     x : torch.Tensor or torch.fx.Proxy
         Any shape, a floating or complex dtype.
     factor : float, numpy.ndarray, torch.Tensor, LambdaVariable or torch.fx.Proxy
-        Any real, finite number; a tensor as for `reverse_gradient`.
+        Any real, finite number; a tensor as for `revgrad_torch.reverse_gradient`.
 
     Returns
     -------
     torch.Tensor
-        As for `reverse_gradient`.
+        As for `revgrad_torch.reverse_gradient`.
 
     Raises
     ------
     UnsupportedTypeError
         If `x` is not a tensor, or its dtype carries no gradient.
     InvalidLambdaError
-        As for `reverse_gradient`; negative numbers are accepted.
+        As for `revgrad_torch.reverse_gradient`; negative numbers are accepted.
 
     Examples
     --------

@@ -34,7 +34,7 @@ def run_checks(
     BackendUnavailableError
         If a backend was named that does not load or offers no harness.
     TypeError
-        If `harness` is neither a harness nor a name.
+        If ``harness`` is neither a harness nor a name.
     ValueError
         If a name in `only` is not that of a check.
 

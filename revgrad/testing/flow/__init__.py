@@ -148,7 +148,7 @@ def check_flow(
     InvalidLambdaError
         If `lam` is not a single λ.
     TypeError
-        If `harness` is neither a harness nor a name.
+        If ``harness`` is neither a harness nor a name.
     ValueError
         If the features are empty or not finite, or `domain_loss` does not take as many arguments as
         there are, or does not return a floating scalar of the framework.
