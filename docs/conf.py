@@ -51,7 +51,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(torch|tensorflow|tf|keras)(\..*)?"),
     ("py:class", r"revgrad\.testing\._cases\.Case"),
     # Arguments of the schedules, which autolink takes for the attributes of the same names.
-    ("py:obj", r"alpha|beta|end|factor|gamma|harness|layer|module|high|hold|initial|lam|low|power|start"),
+    ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
+    ("py:obj", r"factor|harness|layer|module"),
 ]
 doctest_global_setup = """
 import numpy as np
