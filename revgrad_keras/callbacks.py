@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Dict, Optional
 
 import keras
+import numpy as np
 
 from revgrad._names import set_module
+from revgrad.backend import lambda_as_float
 from revgrad.schedules import progress
 from revgrad_keras.layers import GradientReversal
 
@@ -103,13 +105,20 @@ class ScheduleLambda(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Log the λ that was trained with, whoever has set it."""
         if logs is not None:
-            self.model  # on JAX: writes the state of the training to the weights
-            logs["lam"] = float(self._layers[0].lam.value)
+            logs["lam"] = self._lam(self._layers[0])
 
     on_epoch_end = on_train_batch_end
 
+    def _lam(self, layer: GradientReversal) -> float:
+        lam = layer.lam.value_in_training
+        if lam is None:
+            self.model  # on JAX: copies the state of the training to the weights
+            lam = float(layer.lam.value)
+        return lam
+
     def _set(self, step: int) -> None:
-        lam = self.schedule(progress(step, self.total_steps))
-        self.model  # on JAX: as above, or the state would overwrite λ
+        lam = lambda_as_float(self.schedule(progress(step, self.total_steps)))
         for layer in self._layers:
-            layer.lam = lam
+            if self._lam(layer) != np.float32(lam):
+                self.model  # on JAX: as above, or the state would overwrite λ
+                layer.lam = lam

@@ -71,6 +71,7 @@ class KerasNative(Native):
         """Store `value` in the weight."""
         cast_lambda(value, "float32")
         keras.Variable.assign(cell, value)
+        cell._last = value
 
 
 native = KerasNative()
@@ -100,8 +101,9 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
     def __init__(self, value: Any, signed: bool = False) -> None:
         self._signed = signed
         self._driver: Optional[LambdaVariable] = None
+        self._last = self._resolved(value)
         super().__init__(
-            keras.initializers.Constant(self._resolved(value)),
+            keras.initializers.Constant(self._last),
             shape=(),
             dtype="float32",
             trainable=False,
@@ -118,12 +120,24 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
 
     def assign(self, value: Any) -> Any:
         """Set the value, and that of the `LambdaVariable` that shares the weight."""
-        value = self._resolved(value.value if isinstance(value, keras.Variable) else value)
+        if isinstance(value, keras.Variable):
+            value = keras.ops.stop_gradient(value.value)  # only its value is wanted
+        value = self._resolved(value)
         driver = self._driver
         if driver is not None and isinstance(value, float):
             if np.float32(driver.value) != np.float32(value):  # or 0.3 would become 0.300000012
                 driver.value = value
+        self._last = value
         return super().assign(value)
+
+    @property
+    def value_in_training(self) -> Optional[float]:
+        """The value while JAX trains, and holds the weights in place of the model; None otherwise.
+
+        Reading any weight then copies all of them back to the model, at each batch.
+        """
+        away = self._value is None and isinstance(self._last, float)
+        return float(np.float32(self._last)) if away else None
 
     def _resolved(self, value: Any) -> Any:
         if isinstance(value, LambdaVariable):

@@ -7,6 +7,7 @@ import pytest
 import revgrad
 from revgrad.schedules import Constant, Dann, Linear, progress
 from revgrad_keras import GradientReversal, ScheduleLambda
+from revgrad_keras.native import LambdaWeight
 
 JIT = keras.backend.backend() != "torch"
 X = np.random.RandomState(0).normal(size=(16, 3)).astype("float32")
@@ -147,6 +148,21 @@ def test_what_another_callback_sets_is_logged_and_does_not_stay(when, logged):
     watches = Watches()
     fit(make(), ScheduleLambda(Constant(1.0), 4), watches, Writes(when), epochs=1)
     assert watches.logged == logged
+
+
+def test_on_a_plateau_the_weights_are_not_copied_at_each_batch(monkeypatch):
+    """Setting or reading a weight while JAX trains copies all of them back to the model."""
+    calls, assign = [], LambdaWeight.assign
+
+    def counted(self, value):
+        calls.append(value)
+        return assign(self, value)
+
+    monkeypatch.setattr(LambdaWeight, "assign", counted)
+    for per, total in (("batch", 12), ("epoch", 3)):
+        calls.clear()
+        fit(make(), ScheduleLambda(Constant(0.3), total, per=per))
+        assert len(calls) <= 4  # once, and JAX at the end of each of three epochs
 
 
 def test_the_progress_bar(capsys):
