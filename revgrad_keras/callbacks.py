@@ -110,11 +110,11 @@ class ScheduleLambda(keras.callbacks.Callback):  # type: ignore[misc]
     on_epoch_end = on_train_batch_end
 
     def _lam(self, layer: GradientReversal) -> float:
-        lam = layer.lam.value_in_training
-        if lam is None:
-            self.model  # on JAX: copies the state of the training to the weights
-            lam = float(layer.lam.value)
-        return lam
+        lam: Optional[float] = layer.lam.value_in_training
+        if lam is not None:
+            return lam
+        self.model  # on JAX: copies the state of the training to the weights
+        return float(layer.lam.value)
 
     def _set(self, step: int) -> None:
         lam = lambda_as_float(self.schedule(progress(step, self.total_steps)))

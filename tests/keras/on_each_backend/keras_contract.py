@@ -92,10 +92,12 @@ class Forgets(GradientReversal):
         return {**super().get_config(), "lam": 1.0}
 
 
-class Replaces(GradientReversal):
-    """Assignment puts a float in the place of the weight."""
+class Ignores(GradientReversal):
+    """λ stays what it was when the layer was made."""
 
-    __setattr__ = keras.layers.Layer.__setattr__
+    def __setattr__(self, name, value):
+        if not (name == "lam" and hasattr(self, name)):
+            super().__setattr__(name, value)
 
 
 WRONG = [
@@ -103,7 +105,7 @@ WRONG = [
     ("identity", Folklore),
     ("variable_shows", BakedIn),
     ("invalid_lambda_rejected", NotValidated),
-    ("assigned_lambda", Replaces),
+    ("assigned_lambda", Ignores),
     ("layers_keep_lambda", Forgets),
     ("dtype_of_x", CastDown),
     ("half_precision", HalfRaised),
