@@ -127,7 +127,8 @@ class TorchNative(Native):
             if not -largest <= value <= largest:
                 raise too_large_error(value, x.dtype)
             if is_compiling() or isinstance(x, FakeTensor):
-                return x.new_full((), value, dtype=dtype)
+                # A product: torch.compile takes a number that fills a tensor for a constant.
+                return torch.mul(x.new_ones((), dtype=dtype), value)
             # On the CPU whatever the default device is, and fit for autograd.
             with torch.inference_mode(False):
                 return torch.full((), value, dtype=dtype, device="cpu")

@@ -375,9 +375,9 @@ variables_compile = pytest.mark.skipif(
 )
 
 
-def graphs(fn, arguments, **options):
+def graphs(fn, arguments, backend="eager", **options):
     """Return how many graphs the calls made, and the gradients."""
-    counter = torch._dynamo.testing.CompileCounter()
+    counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
     torch._dynamo.reset()
     compiled = torch.compile(fn, backend=counter, fullgraph=True, **options)
     return counter, [gradient(lambda x: compiled(x, *each), X) for each in arguments]
@@ -415,12 +415,16 @@ def test_each_variable_has_its_own_value_in_a_compiled_program():
     assert [each[0].item() for each in found] == [-1, -2, -3, -1]
 
 
-@pytest.mark.parametrize("lams", [(0.1, 0.2, 0.3, 0.4), (0, 1, 2, 3)])
-def test_numbers_make_two_graphs_and_no_more(lams):
-    counter, found = graphs(lambda x, lam: revgrad.reverse(x, lam), [(lam,) for lam in lams])
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("change, sign", [(revgrad.reverse, -1), (revgrad.scale_gradient, 1)])
+@pytest.mark.parametrize("lams", [[0.05 * step for step in range(20)], range(20)])
+def test_numbers_make_two_graphs_and_no_more(lams, change, sign, backend):
+    counter, found = graphs(
+        lambda x, lam: change(x, lam), [(lam,) for lam in lams], backend=backend
+    )
     assert counter.frame_count <= 2
     for lam, each in zip(lams, found):
-        same(each, -torch.tensor([lam, lam], dtype=torch.float32))
+        same(each, sign * torch.tensor([lam, lam], dtype=torch.float32))
 
 
 @variables_compile
