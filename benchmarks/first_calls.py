@@ -1,9 +1,9 @@
-"""64 threads that make the first call at the same moment, in one fresh process after the other.
+"""Make the first call from 64 threads at the same moment, in many fresh processes.
 
 Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` for the real Theano.
-In each process one plugin is slow to import, its backend is slow to make, and another plugin is
-broken. It prints how many processes gave the one right answer, and what the others did: a second
-backend that served, a second warning, an error, or nothing at all.
+In each process one plugin is slow to import, its backend is slow to construct, and another plugin
+is broken. Prints how many processes were right, and what went wrong in the others: a second backend
+that was used, a second warning, an error, or a deadlock.
 """
 
 import argparse
@@ -37,16 +37,16 @@ import tape
 
 class SlowBackend(tape.TapeBackend):
     def __init__(self):
-        time.sleep(0.01)  # so that many threads make one before the first of them is kept
+        time.sleep(0.01)  # so that many threads construct one before the first is stored
 """
 CHILD = """
 import json, sys, threading, warnings
 import revgrad
 
-served = []  # the backend of each call: the registry's own word would not do
+served = []  # the backend of each call, seen independently of the registry
 
 def watch(cls):
-    if "reverse" in vars(cls):
+    if cls.__name__ in ("SlowBackend", "TheanoBackend"):
         reverse = cls.reverse
         def watched(self, x, lam):
             served.append(self)
@@ -112,7 +112,7 @@ def install(folder: pathlib.Path) -> None:
 
 
 def run(framework: str, folder: pathlib.Path) -> str:
-    """Return in one word what became of one process."""
+    """Run one process, and return ``"right"`` or what went wrong."""
     path = [str(folder), str(TESTS), *sys.path]
     try:
         done = subprocess.run(
@@ -132,7 +132,7 @@ def run(framework: str, folder: pathlib.Path) -> str:
 
 
 def main() -> None:
-    """Run the processes and count."""
+    """Run the processes and count the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, default=200)
     parser.add_argument("--theano", action="store_true")

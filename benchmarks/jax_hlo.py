@@ -1,7 +1,7 @@
-"""What the reversal adds to a compiled JAX program, and what it costs beside ``x * 1.0``.
+"""Operations that the reversal adds to a compiled JAX program, and its time over ``x * 1.0``.
 
-Run ``python benchmarks/jax_hlo.py``. The times are those of two compiled gradients that are run in
-turn; the median of their ratios is printed, and the least and the greatest third.
+Run ``python benchmarks/jax_hlo.py``. Two compiled gradients are timed alternately; the median of
+the ratios is printed, with the range of the middle third.
 """
 
 import statistics
@@ -55,7 +55,7 @@ def by_revgrad(x):
 
 
 def ratio(size: int) -> str:
-    """Return the median ratio of the times, with the middle third."""
+    """Return the median ratio of the times, with the range of the middle third."""
     x = jnp.ones((size, size))
     ours, theirs = (
         jax.jit(jax.value_and_grad(lambda x, f=f: jnp.sum(jnp.tanh(f(x)))))

@@ -1,12 +1,12 @@
-"""The tests of published reversal layers, unchanged, with ours in the place of theirs.
+"""Run the tests of published reversal layers, unchanged, on our layer.
 
 Run ``python benchmarks/published_tests.py``. It downloads the source distributions of
 pytorch-revgrad and skada with pip and runs the tests in them three times: with their own reversal,
-with ours under their name, and with the identity, which shows whether the tests would see a
-reversal that is none. The tests of pytorch-adapt are not in its source distribution: give a
-checkout, as in ``python benchmarks/published_tests.py pytorch-adapt=PATH``. What the packages
-depend on must be installed; the packages need not be. It exits with 1 if a test passes with theirs
-and not with ours.
+with ours under their name, and with the identity, which shows whether the tests would detect a
+missing reversal. The tests of pytorch-adapt are not in its source distribution: pass a checkout, as
+in ``python benchmarks/published_tests.py pytorch-adapt=PATH``. The dependencies of the packages
+must be installed; the packages need not be. The exit code is 1 if the results of theirs and ours
+differ.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ import types
 from typing import Any, Callable, List, Tuple
 
 SHOWN = ("theirs", "ours", "identity")
-# pytorch-revgrad 0.2.0 says what it is in a form that newer ones no longer read.
+# pytorch-revgrad 0.2.0 has metadata in a form that newer versions of flit do not read.
 BUILD_CONSTRAINTS = "flit_core<4\nflit<3.10\n"
 
 
@@ -56,7 +56,7 @@ def downloaded(requirement: str, folder: pathlib.Path) -> pathlib.Path:
         [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--no-binary", ":all:"]
         + ["--dest", str(folder), requirement],
         check=True,
-        # Older versions of pip know the one, newer ones the other.
+        # Older versions of pip read the first, newer ones the second.
         env={
             **os.environ,
             "PIP_CONSTRAINT": str(constraints),
@@ -70,9 +70,9 @@ def downloaded(requirement: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 def run(name: str, source: pathlib.Path, which: str) -> Tuple[str, str]:
-    """Run the tests of a package in a process of their own; return the counts and the output."""
+    """Run the tests of a package in a subprocess; return the counts and the output."""
     command = [sys.executable, __file__, "--in", name, str(source), which]
-    # pytorch-adapt's own switch; and one thread, where others wait for a busy core.
+    # The switch of pytorch-adapt; and one thread, because several would wait for a busy core.
     environment = {**os.environ, "TEST_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
     output = process.stdout + process.stderr
@@ -83,7 +83,7 @@ def run(name: str, source: pathlib.Path, which: str) -> Tuple[str, str]:
 
 
 def in_process(name: str, source: str, which: str) -> int:
-    """Put a reversal in the place of theirs, run pytest, and see that it was called."""
+    """Replace their reversal, run pytest, and check that the replacement was called."""
     import pytest
 
     package, calls = PACKAGES[name], []
@@ -93,13 +93,13 @@ def in_process(name: str, source: str, which: str) -> int:
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--color=no"]
     status = pytest.main([*options, "-W", "ignore", *package.tests], plugins=[Seeded()])
     if which != "theirs" and not calls:
-        print(f"the tests of {name} never came to what stands in for its reversal")
+        print(f"the tests of {name} never called the replacement of its reversal")
         return 2
     return int(status)
 
 
 class Seeded:
-    """Seeds PyTorch before each test: some compare unseeded numbers closely, and fail at times."""
+    """Seed PyTorch before each test: some compare unseeded numbers, and sometimes fail."""
 
     def pytest_runtest_setup(self) -> None:
         import torch
@@ -108,7 +108,7 @@ class Seeded:
 
 
 def reversal(which: str, calls: List[Any]) -> Callable[..., Any]:
-    """Return the class of a layer: ours, or one that does nothing; a call leaves its λ."""
+    """Return the class of a layer, ours or the identity; each call appends its λ to `calls`."""
     import torch
     from revgrad_torch import GradientReversal
 
@@ -125,14 +125,14 @@ def reversal(which: str, calls: List[Any]) -> Callable[..., Any]:
 
 
 def alias_pytorch_revgrad(layer: Callable[..., Any]) -> None:
-    """``pytorch_revgrad`` is a module that holds ours alone."""
+    """Replace the module ``pytorch_revgrad`` by one with our layer."""
     module: Any = types.ModuleType("pytorch_revgrad")
     module.RevGrad = lambda alpha=1.0: layer(alpha)
     sys.modules["pytorch_revgrad"] = module
 
 
 def alias_skada(layer: Callable[..., Any]) -> None:
-    """Its networks look the Function up by its name."""
+    """Replace the Function, which its networks look up by name."""
     import skada.deep.modules
 
     class Function:
@@ -144,7 +144,7 @@ def alias_skada(layer: Callable[..., Any]) -> None:
 
 
 def alias_pytorch_adapt(layer: Callable[..., Any]) -> None:
-    """Its hooks import the layer from ``pytorch_adapt.layers``."""
+    """Replace the layer in ``pytorch_adapt.layers``, where its hooks import it from."""
     import pytorch_adapt.layers
 
     pytorch_adapt.layers.GradientReversal = lambda weight=1.0: layer(weight)
@@ -152,7 +152,7 @@ def alias_pytorch_adapt(layer: Callable[..., Any]) -> None:
 
 @dataclasses.dataclass
 class Package:
-    """Where its tests are, what they import, and how ours takes the place of theirs."""
+    """The location of the tests of a package, and how to replace its reversal."""
 
     version: str  # of the source distribution; "" where that has no tests
     paths: List[str]

@@ -1,4 +1,4 @@
-"""What the reversal leaves in a compiled PyTensor graph, and what rewriting does to it.
+"""Nodes of the reversal in a compiled PyTensor graph, and the effect of rewriting on the gradient.
 
 Run ``python benchmarks/pytensor_graph.py``. The gradient of 2·reverse(x, 1) + 3·reverse(x, 5) is
 -17.
@@ -24,7 +24,7 @@ REWRITES = {
 
 
 def grad_scale(x, lam):
-    """Reverse with what PyTensor has."""
+    """Reverse with PyTensor's own function."""
     return pytensor.gradient.grad_scale(x, -lam)
 
 

@@ -1,7 +1,7 @@
-"""What the reversal adds to a TensorFlow program, and what it costs beside ``x * 1.0``.
+"""Operations that the reversal adds to a TensorFlow program, and its time over ``x * 1.0``.
 
-Run ``python benchmarks/tensorflow_graph.py``. The times are those of two traced gradients that are
-run in turn; the median of their ratios is printed, and the least and the greatest third.
+Run ``python benchmarks/tensorflow_graph.py``. Two traced gradients are timed alternately; the
+median of the ratios is printed, with the range of the middle third.
 """
 
 import re
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def pullback(g, lam):
-    """Return what comes back for the cotangent `g`."""
+    """Return the pullback of the cotangent `g`."""
     with tf.GradientTape() as tape:
         tape.watch(g)
         y = revgrad.reverse(g, lam)
@@ -52,7 +52,7 @@ def pullback(g, lam):
 
 
 def hlo_operations(function, *arguments):
-    """Return the operations that XLA has compiled a function to."""
+    """Return the operations of a function compiled by XLA."""
     compiled = tf.function(function, autograph=False, jit_compile=True)
     text = compiled.experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
     names = re.findall(r"= \S+ ([\w-]+)\(", text)
@@ -60,7 +60,7 @@ def hlo_operations(function, *arguments):
 
 
 def changed(lam, value):
-    """Give a variable another value, and return it."""
+    """Set the value of a variable, and return the variable."""
     if isinstance(lam, tf.Variable):
         lam.assign(value)
     else:
@@ -69,7 +69,7 @@ def changed(lam, value):
 
 
 def traces(jit_compile, lam_at) -> int:
-    """Return how often a gradient is traced over 20 values of λ, all of them looked at."""
+    """Return how often a gradient is traced over 20 values of λ; each result is checked."""
     step, x = tf.function(pullback, autograph=False, jit_compile=jit_compile), tf.ones((8, 8))
     for value in np.linspace(0, 2, 20, dtype="float32"):
         np.testing.assert_array_equal(step(x, lam_at(value)), np.full((8, 8), -value))
@@ -87,7 +87,7 @@ def by_revgrad(x):
 
 
 def ratio(size: int) -> str:
-    """Return the median ratio of the times, with the middle third."""
+    """Return the median ratio of the times, with the range of the middle third."""
     x = tf.ones((size, size))
 
     def gradient(function):

@@ -1,10 +1,10 @@
-"""What the reversal leaves in Theano's graphs, beside `theano.gradient.grad_scale`.
+"""Nodes and time of the reversal in Theano graphs, compared with `theano.gradient.grad_scale`.
 
 Run ``python benchmarks/theano_graph.py``. Prints the gradient of
 ``2 * f(reverse(x, 1)) + 3 * f(reverse(x, 5))``, which is -17, for graphs that are rewritten before
 the gradient is taken; then the nodes and the time of the compiled training step of the moons
-network, and the number of compilations over 20 values of λ. The two functions are timed in turn,
-and the ratio is the median of the ratios of neighbours.
+network, and the number of compilations over 20 values of λ. The functions are timed alternately,
+and the ratio is the median of the ratios of consecutive times.
 """
 
 import statistics
@@ -27,12 +27,12 @@ except ImportError:
 
 
 def grad_scale(x, lam):
-    """Reverse as Theano does by itself."""
+    """Reverse with Theano's own function."""
     return theano.gradient.grad_scale(x, -lam)
 
 
 def gradient_after(reverse, rewrite):
-    """Return the gradient of a graph that was rewritten before, its value and dtype."""
+    """Return the value and the dtype of the gradient of a rewritten graph."""
     x = T.fscalar("x")
     graph = FunctionGraph([x], [2 * reverse(x, 1) + 3 * reverse(x, 5)])
     if rewrite is not None:
@@ -43,7 +43,7 @@ def gradient_after(reverse, rewrite):
 
 
 def training_step(reverse, lam, rng):
-    """Compile a step of the network of the moons: 2 inputs, 15 hidden units, two linear heads."""
+    """Compile a training step of the moons network: 2 inputs, 15 hidden units, two linear heads."""
     shapes = [(2, 15), (15,), (15, 2), (2,), (15, 1), (1,)]
     w, b, v, c, u, d = [theano.shared(rng.randn(*shape).astype("float32")) for shape in shapes]
     xs, ys, xt = T.fmatrix("xs"), T.ivector("ys"), T.fmatrix("xt")
@@ -58,7 +58,7 @@ def training_step(reverse, lam, rng):
 
 
 def nodes(function):
-    """Return all nodes of a compiled function, and those that are reversals."""
+    """Return the number of nodes of a compiled function, and of those that are reversals."""
     found = function.maker.fgraph.toposort()
     return len(found), sum(isinstance(node.op, ReverseGradient) for node in found)
 
@@ -97,13 +97,13 @@ def main():
         print(f"{name:24s} {nodes(function)[0]:6d} {nodes(function)[1]:10d} {ratio:18.3f}")
 
     compilations = []
-    original = theano.compile.function_module.FunctionMaker.__init__
+    original = theano.compile.FunctionMaker.__init__
 
     def counting(self, *args, **kwargs):
         compilations.append(1)
         original(self, *args, **kwargs)
 
-    theano.compile.function_module.FunctionMaker.__init__ = counting
+    theano.compile.FunctionMaker.__init__ = counting
     x = T.fvector("x")
     run = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x))
     seen = set()

@@ -95,8 +95,9 @@ def run(part: str) -> Dict[str, str]:
             errors="replace",
         )
         if process.returncode or not path.exists():
-            raise SystemExit(f"{process.stdout}\nThe process of {part} ended with "
-                             f"{process.returncode}.")
+            raise SystemExit(
+                f"{process.stdout}\nThe process of {part} ended with {process.returncode}."
+            )
         return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 

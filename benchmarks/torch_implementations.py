@@ -1,4 +1,4 @@
-"""The reversals for PyTorch that people use, each behind the same three names."""
+"""Common reversals for PyTorch, each behind the same interface."""
 
 import importlib
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Snippet(torch.autograd.Function):
-    """What most projects have: the five lines."""
+    """The five-line snippet that most projects have."""
 
     @staticmethod
     def forward(ctx, x, lam):
@@ -31,7 +31,7 @@ class SnippetLayer(nn.Module):
 
 
 class FiveLines:
-    """``reverse``, ``layer`` and ``set`` of one implementation; this one is the snippet's."""
+    """``reverse``, ``layer`` and ``set`` of the snippet; the base class of the others."""
 
     name, module = "five lines", "torch"
 
@@ -40,12 +40,12 @@ class FiveLines:
         self.layer, self.reverse = SnippetLayer, Snippet.apply
 
     def set(self, layer, lam):
-        """Change λ, in the way that the package has for it."""
+        """Change λ as the package documents it."""
         layer.lam = lam
 
 
 class Ours(FiveLines):
-    """revgrad_torch, the function by way of `revgrad.reverse`."""
+    """The layer of revgrad_torch, and `revgrad.reverse`."""
 
     name, module = "ours", "revgrad_torch"
 
@@ -56,7 +56,7 @@ class Ours(FiveLines):
 
 
 class PytorchRevgrad(FiveLines):
-    """Its function takes a tensor as λ, its layer keeps one in a private attribute."""
+    """Its function takes a tensor as λ, and its layer has one in a private attribute."""
 
     name, module = "pytorch-revgrad", "pytorch_revgrad"
 
@@ -84,7 +84,7 @@ class TorchGradientReversal(FiveLines):
 
 
 def installed():
-    """Return one of each that is installed, and say which are not."""
+    """Return the installed implementations, and print those that are missing."""
     found = []
     for kind in (Ours, PytorchRevgrad, TorchGradientReversal, FiveLines):
         try:

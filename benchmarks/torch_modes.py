@@ -3,8 +3,9 @@
 Run ``pip install pytorch-revgrad torch-gradient-reversal``, then
 ``python benchmarks/torch_modes.py``; ``--why`` adds what each error says. A package
 that is not installed is left out. Every cell is computed: "right" is a comparison with the
-contract, "error" an exception. The times are those of forward and backward, run in turn with the
-five-line snippet; the median of the ratios is printed.
+contract, "wrong" is another number without an error, "error" an exception; a λ that is none is
+"refused" or "taken". The times are those of forward and backward, run in turn with the five-line
+snippet; the median of the ratios is printed.
 """
 
 import contextlib
@@ -71,10 +72,123 @@ def at_the_forward(impl):
     return same(slope(lambda x: (layer(x), impl.set(layer, 0.1))[0]), -LAM * G)
 
 
-def written_to(impl):
+def written_to(impl, write):
+    """Write to the result or to what was reversed, and use both afterwards."""
     x = X.clone().requires_grad_()
-    y = impl.reverse(x * 1, LAM).mul_(2)
-    return same(torch.autograd.grad(y, x, G)[0], -2 * LAM * G)
+    h = x * 1
+    y = impl.reverse(h, LAM)
+    write(h, y)
+    expected_h, expected_y = X.clone(), X.clone()  # as if y were a copy
+    write(expected_h, expected_y)
+    return torch.equal(h, expected_h) and torch.equal(y, expected_y)
+
+
+def in_place_module(impl):
+    x = X.clone().requires_grad_()
+    h = x * 1
+    y = nn.Sequential(impl.layer(LAM), nn.ReLU(inplace=True))(h)
+    return torch.equal(h, X) and same(torch.autograd.grad(y, x, G)[0], -LAM * G * (X > 0))
+
+
+def outputs(impl, fn, slopes, fullgraph=True):
+    """Compile a function of several outputs; their gradients count 1, 10, 100, ..."""
+    x = X.clone().requires_grad_()
+    values = torch.compile(fn, fullgraph=fullgraph)(x)
+    weights = [10.0**index for index in range(len(values))]
+    total = sum(weight * value.sum() for weight, value in zip(weights, values))
+    expected = 2 * sum(weight * slope for weight, slope in zip(weights, slopes))
+    return same(torch.autograd.grad(total, x)[0], torch.full_like(X, expected))
+
+
+def with_features(impl):
+    def fn(x):
+        h = x * 2
+        return impl.reverse(h, LAM), h
+
+    return outputs(impl, fn, (-LAM, 1))
+
+
+def layer_with_features(impl):
+    layer = impl.layer(LAM)
+
+    def fn(x):
+        h = x * 2
+        return layer(h), h
+
+    return outputs(impl, fn, (-LAM, 1))
+
+
+def two_reversals(impl):
+    def fn(x):
+        h = x * 2
+        return impl.reverse(h, 1.0), impl.reverse(h, 5.0)
+
+    return outputs(impl, fn, (-1, -5))
+
+
+def broken(impl):
+    def fn(x):
+        h = x * 2
+        y = impl.reverse(h, LAM)
+        torch._dynamo.graph_break()
+        return y * 1, h * 1
+
+    return outputs(impl, fn, (-LAM, 1), fullgraph=False)
+
+
+def flattened(impl):
+    x = X.clone().requires_grad_()
+    y = torch.compile(nn.Sequential(impl.layer(LAM), nn.Flatten(0)), fullgraph=True)(x)
+    return same(torch.autograd.grad(y, x, G.flatten())[0], -LAM * G)
+
+
+def from_meta(impl):
+    with torch.device("meta"):
+        layer = impl.layer(LAM)
+    layer.to_empty(device="cpu")
+    return pulls_back(layer)
+
+
+def loaded_on_meta(impl):
+    with torch.device("meta"):
+        layer = impl.layer(1.0)
+    layer.load_state_dict(impl.layer(LAM).state_dict(), assign=True)
+    return pulls_back(layer)
+
+
+def compiled_autograd(impl):
+    """Compile the backward pass too; λ is a tensor."""
+
+    @torch.compile
+    def step(x, lam):
+        (impl.reverse(x * 2, lam) * G).sum().backward()
+
+    x = X.clone().requires_grad_()
+    with torch._dynamo.config.patch(compiled_autograd=True):
+        step(x, torch.tensor(LAM))
+    return same(x.grad, -2 * LAM * G)
+
+
+def refused(impl, lam):
+    """Say what happens to a λ that is none, in a tensor."""
+    try:
+        slope(lambda x: impl.reverse(x, torch.tensor(lam)))
+    except ValueError:
+        return "refused"
+    return "taken"
+
+
+def frozen(impl):
+    return pulls_back(torch.jit.freeze(torch.jit.trace(impl.layer(LAM).eval(), X)))
+
+
+def traced_with_lambda(impl):
+    class Model(nn.Module):
+        def forward(self, x, alpha):
+            return impl.reverse(x, alpha)
+
+    model = torch.fx.symbolic_trace(Model())
+    return pulls_back(lambda x: model(x, LAM))
 
 
 def state(impl):
@@ -157,10 +271,16 @@ MODES = {
     "forward of -0.0, inf, nan, bit for bit": bit_for_bit,
     "float16 and bfloat16": halves,
     "λ is that of the forward pass": at_the_forward,
-    "the result, written to in place": written_to,
+    "in place: y.relu_(), then h is used": lambda i: written_to(i, lambda h, y: y.relu_()),
+    "in place: h.relu_(), then y is used": lambda i: written_to(i, lambda h, y: h.relu_()),
+    "in place: Sequential(layer, ReLU(True))": in_place_module,
+    "λ = -1, a tensor": lambda i: refused(i, -1.0),
+    "λ = nan, a tensor": lambda i: refused(i, torch.nan),
     "λ after a state_dict round trip": state,
     "λ after .half().float()": lambda i: torch.equal(slope(i.layer(0.1).half().float()), -0.1 * G),
     "λ after deepcopy": lambda i: pulls_back(copy.deepcopy(i.layer(LAM))),
+    "λ after meta device, to_empty()": from_meta,
+    "λ after meta device, load(assign=True)": loaded_on_meta,
     "double backward": double_backward,
     "forward mode, dual numbers": dual,
     "torch.func.grad": lambda i: same(grad(cost(i))(X), -LAM * G),
@@ -183,6 +303,12 @@ MODES = {
     "compile(fullgraph) of torch.func.grad": lambda i: same(
         torch.compile(grad(cost(i)), fullgraph=True)(X), -LAM * G
     ),
+    "compile, two outputs: y, h": with_features,
+    "compile, two outputs, the layer": layer_with_features,
+    "compile, two outputs: two reversals": two_reversals,
+    "compile, graph break before the heads": broken,
+    "compile, the layer and a flatten": flattened,
+    "compiled autograd": compiled_autograd,
     "graphs over 20 λ, set on the layer": graphs_of_layer,
     "graphs over 20 λ, tensors": lambda i: graphs(
         i.reverse, lambda f, lam: lambda x: f(x, torch.tensor(lam))
@@ -195,6 +321,8 @@ MODES = {
     "jit.trace, save, load": lambda i: pulls_back(saved(torch.jit.trace(i.layer(LAM), X))),
     "jit.script": lambda i: pulls_back(torch.jit.script(i.layer(LAM))),
     "jit.script, save, load": lambda i: pulls_back(saved(torch.jit.script(i.layer(LAM)))),
+    "jit.freeze": frozen,
+    "torch.fx, λ an argument": traced_with_lambda,
     "bytes allocated in the forward, of 64 MiB": allocated,
 }
 

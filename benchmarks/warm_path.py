@@ -1,7 +1,7 @@
-"""What `import revgrad` loads, and what `revgrad.reverse` adds to a backend's own call.
+"""Modules that `import revgrad` loads, and the overhead of `revgrad.reverse` over a backend's call.
 
 Run ``python benchmarks/warm_path.py``. The overhead is the difference of two loops that are timed
-in turn, so that a machine whose speed drifts does not tell for one of them; the median is printed.
+alternately, so that a drift of the machine's speed does not favour one; the median is printed.
 """
 
 import statistics

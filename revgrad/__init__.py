@@ -2,13 +2,13 @@
 
 The identity going forward, the gradient times ``-lam`` going back. The core knows no framework;
 each is a plugin that announces a backend in the entry-point group ``revgrad``. Importing this
-package imports NumPy and its own modules: plugins are looked for at the first call that needs
-them, and a framework is imported by whoever made the value that is reversed.
+package imports NumPy and its own modules: plugins are discovered at the first call that needs
+them, and a framework is imported by the code that makes the values.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
 
 from revgrad import schedules
 from revgrad._registry import backends
@@ -25,7 +25,7 @@ from revgrad.exceptions import (
     RevgradError,
     UnsupportedTypeError,
 )
-from revgrad.schedules import LambdaScheduler
+from revgrad.schedules._scheduler import LambdaScheduler
 
 if TYPE_CHECKING:
     from revgrad.hookspecs import hookimpl
@@ -59,8 +59,18 @@ def __getattr__(name: str) -> Any:
         from revgrad.hookspecs import hookimpl
 
         return hookimpl
-    if name == "testing":  # likewise, only whoever tests needs the kit
+    if name == "testing":  # likewise, only tests need the suite
         import revgrad.testing
 
         return revgrad.testing
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    advice = ""
+    if name in ("GradientReversal", "ReverseGradient", "ReverseGradientLayer", "reverse_gradient"):
+        advice = (
+            ". It is in the package of your framework, such as revgrad_torch.GradientReversal, "
+            "revgrad_keras.GradientReversal or revgrad_theano.ReverseGradient"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
+
+
+def __dir__() -> List[str]:
+    return [*__all__, "testing"]

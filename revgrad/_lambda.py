@@ -8,6 +8,7 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
+from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
 _NOT_NUMBERS = {
@@ -18,6 +19,7 @@ _NOT_NUMBERS = {
 }
 
 
+@set_module("revgrad.backend")
 def normalize_lambda(lam: Any) -> Any:
     """Validate λ and return it in the form that backends take.
 
@@ -48,12 +50,13 @@ def normalize_lambda(lam: Any) -> Any:
     >>> normalize_lambda(-1)
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
     return _normalize(lam, signed=False)
 
 
+@set_module("revgrad.backend")
 def normalize_factor(factor: Any) -> Any:
     """Validate the factor of `revgrad.scale_gradient`: `normalize_lambda` with any sign.
 
@@ -80,6 +83,7 @@ def normalize_factor(factor: Any) -> Any:
     return _normalize(factor, signed=True)
 
 
+@set_module("revgrad.backend")
 def lambda_as_float(lam: Any) -> float:
     """Return λ as a float, for what holds a single number.
 
@@ -115,7 +119,9 @@ def _normalize(value: Any, signed: bool) -> Any:
     if isinstance(value, numbers.Number):  # complex, Decimal
         raise _invalid(value, "Pass a real number, for instance with float().", signed)
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        raise _invalid(value, "For one value per sample pass an array that broadcasts to x.", signed)
+        raise _invalid(
+            value, "Pass an array that broadcasts to x for one value per sample.", signed
+        )
     # A LambdaScheduler, which this module must not import, says what to pass in its place.
     advice = getattr(type(value), "_advice_as_lambda", "")
     if advice:
@@ -138,12 +144,9 @@ def _normalize_number(value: Any, signed: bool) -> float:
         number = math.inf if value > 0 else -math.inf
     if number < 0 and not signed:
         text = _short_repr(value)
-        raise _invalid(
-            value,
-            f"The gradient is multiplied by -λ already: pass {text.lstrip('-')}, not {text}.",
-            signed,
-        )
-    if not math.isfinite(number):
+        advice = f": pass {text[1:]}, not {text}" if text.startswith("-") else ""
+        raise _invalid(value, f"The gradient is multiplied by -λ already{advice}.", signed)
+    if not -math.inf < number < math.inf:  # torch.compile traces no math.isfinite()
         raise _invalid(value, "Check the code that computed it.", signed)
     return number if signed else abs(number)  # -0.0 is the λ 0.0
 
@@ -170,17 +173,18 @@ def _normalize_array(value: Any, signed: bool) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+@set_module("revgrad.backend")
 def check_lambda_shape(
-    lam_shape: Sequence[Optional[int]],
-    x_shape: Sequence[Optional[int]],
+    lam_shape: Optional[Sequence[Optional[int]]],
+    x_shape: Optional[Sequence[Optional[int]]],
     signed: bool = False,
 ) -> None:
     """Reject a λ that does not broadcast to `x`, or would enlarge it (C16).
 
     Parameters
     ----------
-    lam_shape, x_shape : sequence of int or None
-        The shapes; None stands for a length that is not known yet.
+    lam_shape, x_shape : sequence of int or None, or None
+        The shapes; None stands for a length, or for a rank, that is not known yet.
     signed : bool, optional
         Whether it is the factor of `revgrad.scale_gradient`, for the words of the error.
 
@@ -196,10 +200,12 @@ def check_lambda_shape(
     >>> check_lambda_shape((32,), (32, 100))
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
+    revgrad.InvalidLambdaError: λ of shape (32,) does not broadcast to x of shape \
 (32, 100) without enlarging it. Give it the shape of x with length 1 wherever it does not vary: \
 one value per sample is lam.reshape(-1, 1).
     """
+    if lam_shape is None or x_shape is None:
+        return
     lengths = zip(reversed(lam_shape), reversed(x_shape))
     if len(lam_shape) <= len(x_shape) and all(
         ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)
@@ -215,6 +221,7 @@ one value per sample is lam.reshape(-1, 1).
     )
 
 
+@set_module("revgrad.backend")
 def cast_lambda(lam: Any, dtype: Any) -> Any:
     """Cast a number or an array to the dtype of `x` (C3).
 
@@ -242,7 +249,7 @@ def cast_lambda(lam: Any, dtype: Any) -> Any:
     >>> cast_lambda(1e5, "float16")
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: 100000.0 is too large a λ or factor for x of dtype \
+    revgrad.InvalidLambdaError: 100000.0 is too large a λ or factor for x of dtype \
 float16: it would become infinite.
     """
     with np.errstate(over="ignore"):
@@ -252,6 +259,7 @@ float16: it would become infinite.
     return cast
 
 
+@set_module("revgrad.backend")
 def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     """Build the error for a λ or factor that the dtype of `x` cannot hold.
 
@@ -274,6 +282,7 @@ def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     )
 
 
+@set_module("revgrad.backend")
 def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     """Build the error for an `x` whose dtype carries no gradient (C17).
 
@@ -295,6 +304,7 @@ def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     )
 
 
+@set_module("revgrad.backend")
 def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a λ that the framework does not know.
 
@@ -313,13 +323,15 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
         To be raised by the caller.
     """
     kind = type(lam)
+    others = f"a LambdaVariable, or {known}" if known else "or a LambdaVariable"
     return InvalidLambdaError(
         f"{_symbol(signed)} must be {_requirement(signed)}, a float array that broadcasts to x, "
-        f"a LambdaVariable{f', or {known}' if known else ''}; got an object of type "
+        f"{others}; got an object of type "
         f"{kind.__module__}.{kind.__qualname__}."
     )
 
 
+@set_module("revgrad.backend")
 def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
     """Build the error for a λ that asks for a gradient (C5).
 
@@ -339,6 +351,7 @@ def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
     )
 
 
+@set_module("revgrad.backend")
 def not_real_error(dtype: Any, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a framework value as λ whose dtype is not real.
 

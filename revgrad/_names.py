@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any, Callable, Mapping, TypeVar
 
 T = TypeVar("T")
@@ -12,6 +13,9 @@ def set_module(module: str) -> Callable[[T], T]:
     """Let an object name the module that people import it from, as pickles and errors do."""
 
     def decorate(named: T) -> T:
+        # doctest looks at __module__: in the file itself it would not find the examples any more.
+        examples = vars(sys.modules[named.__module__]).setdefault("__test__", {})
+        examples[named.__name__] = named  # type: ignore[attr-defined]
         named.__module__ = module
         return named
 
@@ -19,9 +23,21 @@ def set_module(module: str) -> Callable[[T], T]:
 
 
 def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
-    """Return an attribute of a package from the module that holds it, imported on first use."""
+    """Return an attribute of a package from the module that holds it, imported on first use.
+
+    A framework that is missing is an error that names the extra which installs it.
+    """
     if name not in modules:
         raise AttributeError(
             f"module {package!r} has no attribute {name!r}; it has {', '.join(sorted(modules))}"
         )
-    return getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+    try:
+        module = importlib.import_module(f"{package}.{modules[name]}")
+    except ModuleNotFoundError as error:
+        extra = package.rpartition("_")[2]
+        raise ModuleNotFoundError(
+            f"{package}.{name} needs {error.name}, which is not installed: "
+            f"pip install 'revgrad[{extra}]'",
+            name=error.name,
+        ) from error
+    return getattr(module, name)

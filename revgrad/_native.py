@@ -14,10 +14,12 @@ from revgrad._lambda import (
     not_real_error,
     unknown_lambda_error,
 )
+from revgrad._names import set_module
 from revgrad._variable import LambdaVariable
 from revgrad.exceptions import InvalidLambdaError
 
 
+@set_module("revgrad.backend")
 class Native:
     """How one framework casts, shapes and stores a λ or a factor.
 
@@ -57,7 +59,7 @@ class Native:
             raise no_gradient_error(x, dtype)
         return np.zeros(0, dtype).real.dtype
 
-    def shape(self, value: Any) -> Sequence[Optional[int]]:
+    def shape(self, value: Any) -> Optional[Sequence[Optional[int]]]:
         """Return the shape of a value, None for each length that is not known yet.
 
         Parameters
@@ -67,8 +69,8 @@ class Native:
 
         Returns
         -------
-        sequence of int or None
-            One item for each dimension.
+        sequence of int or None, or None
+            One item for each dimension; None where their number is not known.
         """
         return tuple(value.shape)
 
@@ -224,6 +226,19 @@ class Native:
         raise NotImplementedError(f"{type(self).__name__} makes cells but has no set_cell()")
 
 
+@set_module("revgrad.backend")
+class EagerNative(Native):
+    """The adapter of a framework that compiles nothing: every forward pass runs the user's code.
+
+    A `revgrad.LambdaVariable` needs no cell there: its value is read at each forward pass.
+    """
+
+    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
+        """Return the value that the variable has now."""
+        return variable.value
+
+
+@set_module("revgrad.backend")
 def resolve(x: Any, lam: Any, native: Native, signed: bool = False) -> Any:
     """Return λ, or a factor, as a value of the framework that suits `x`.
 

@@ -228,10 +228,15 @@ class Registry:
         if _plugins.disabled():
             words += f" REVGRAD_DISABLE leaves out: {', '.join(_plugins.disabled())}."
         if self.failures:
-            words += " Left out: " + "; ".join(
-                f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
-                for each in self.failures
-            ) + "."
+            words += (
+                " Left out: "
+                + "; ".join(
+                    f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: "
+                    f"{each.reason})"
+                    for each in self.failures
+                )
+                + "."
+            )
         return words
 
 
@@ -308,7 +313,7 @@ def _advice(kind: type) -> str:
             " Map over its items, for instance jax.tree.map(lambda leaf: revgrad.reverse(leaf, "
             "lam), x); of JAX, revgrad_jax.reverse_gradient takes a whole pytree."
         )
-    if callable(getattr(kind, "__call__", None)) and kind.__call__ is not type.__call__:
+    if any("__call__" in vars(each) for each in kind.__mro__):
         return " It is callable, as a module is: reverse the value that it returns."
     return ""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Optional, TypeVar
 
+from revgrad._names import set_module
 from revgrad._registry import registry
 from revgrad._tracers import not_rewritten, traced_as
+from revgrad._variable import Lambda
 from revgrad.backend import Backend, BackendSpec
 
 X = TypeVar("X")
@@ -24,9 +26,10 @@ def _scale_gradient_traced(x: Any, factor: Any, *, backend: Optional[str] = None
     return _chosen_while_traced(x, backend).scale_gradient(x, factor)
 
 
+@set_module("revgrad")
 @not_rewritten
 @traced_as(_reverse_traced)
-def reverse(x: X, lam: Any, *, backend: Optional[str] = None) -> X:
+def reverse(x: X, lam: Lambda, *, backend: Optional[str] = None) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     This is the gradient reversal layer of domain-adversarial training [1]_ [2]_: put it between
@@ -85,9 +88,10 @@ def reverse(x: X, lam: Any, *, backend: Optional[str] = None) -> X:
     return chosen.reverse(x, lam)  # type: ignore[no-any-return]
 
 
+@set_module("revgrad")
 @not_rewritten
 @traced_as(_scale_gradient_traced)
-def scale_gradient(x: X, factor: Any, *, backend: Optional[str] = None) -> X:
+def scale_gradient(x: X, factor: Lambda, *, backend: Optional[str] = None) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     The same mechanism as `reverse`, for any real factor: 0.1 slows a branch down, 0 stops its
@@ -138,6 +142,7 @@ def scale_gradient(x: X, factor: Any, *, backend: Optional[str] = None) -> X:
     return chosen.scale_gradient(x, factor)  # type: ignore[no-any-return]
 
 
+@set_module("revgrad")
 def get_backend(name: str) -> Backend:
     """Return a backend by name, importing its framework at the first call.
 
@@ -164,6 +169,7 @@ def get_backend(name: str) -> Backend:
     return registry.get_backend(name)
 
 
+@set_module("revgrad")
 def register(spec: BackendSpec) -> None:
     """Add a backend to this process, without an entry point.
 
@@ -189,6 +195,7 @@ def register(spec: BackendSpec) -> None:
     registry.register(spec)
 
 
+@set_module("revgrad")
 def unregister(name: str) -> BackendSpec:
     """Remove a backend from this process.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Dict, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Protocol, Tuple, Type, Union
+
+import numpy as np
 
 from revgrad._lambda import lambda_as_float
+from revgrad._names import set_module
 
 if TYPE_CHECKING:
     from revgrad._native import Native
 
 
+@set_module("revgrad")
 class LambdaVariable:
     """A λ that the user owns and may change at any time.
 
@@ -46,14 +50,17 @@ class LambdaVariable:
     >>> lam.value = -1
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
+    revgrad.InvalidLambdaError: λ must be a real, finite number >= 0; got -1 (int). \
 The gradient is multiplied by -λ already: pass 1, not -1.
     """
 
-    __slots__ = ("__weakref__", "_cells", "_lock", "_value")
+    __slots__ = ("__weakref__", "_cells", "_lock", "_number", "_value")
 
     def __init__(self, value: float = 0.0) -> None:
         self._value = lambda_as_float(value)
+        # For torch.compile, which takes an array of an object for an input of the program. It is
+        # replaced, and never written to.
+        self._number = np.array(self._value)
         # Reentrant: what stores a value in a cell may ask for a cell.
         self._lock = threading.RLock()
         # For good: a compiled program reads its cell also after its backend was unregistered.
@@ -80,6 +87,7 @@ The gradient is multiplied by -λ already: pass 1, not -1.
                     except Exception:  # the cell that failed; the first error is raised
                         pass
                 raise
+            self._number = np.array(new)
             self._value = new
 
     def cell(self, native: Native) -> Any:
@@ -126,4 +134,13 @@ The gradient is multiplied by -λ already: pass 1, not -1.
         self._cells.update(cells)
 
 
-LambdaVariable.__module__ = "revgrad"
+class HasDtype(Protocol):
+    """An array or a value of a framework, to type checkers."""
+
+    @property
+    def dtype(self) -> Any:
+        """What its elements are."""
+
+
+Lambda = Union[float, LambdaVariable, HasDtype]
+"""What `revgrad.reverse` accepts as λ, to type checkers."""

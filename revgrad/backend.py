@@ -19,12 +19,16 @@ from revgrad._lambda import (
     too_large_error,
     unknown_lambda_error,
 )
-from revgrad._native import Native, resolve
+from revgrad._names import set_module
+from revgrad._native import EagerNative, Native, resolve
+from revgrad._variable import Lambda
 
 __all__ = [
     "CONTRACT",
     "Backend",
     "BackendSpec",
+    "EagerNative",
+    "Lambda",
     "Native",
     "cast_lambda",
     "check_lambda_shape",
@@ -43,9 +47,11 @@ __all__ = [
 CONTRACT = 1
 """The version of the contract that this core holds backends to."""
 
-_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_REFERENCE = re.compile(f"{_DOTTED}:{_DOTTED}")
 
 
+@set_module("revgrad")
 @dataclass(frozen=True)
 class BackendSpec:
     """The spec by which a plugin announces a backend.
@@ -67,6 +73,9 @@ class BackendSpec:
         The framework's requirement as in a requirements file, shown by errors.
     harness : str, optional
         ``"module:qualname"`` of the `revgrad.testing.Harness` that lets the checks run.
+    prepare : str, optional
+        A module that users import before the framework where it does not load otherwise. ``revgrad
+        check`` imports it; the doctor does where loading fails, and says that it was needed.
     contract : int, optional
         The version of the contract that the backend was written against.
 
@@ -86,6 +95,7 @@ class BackendSpec:
     factory: str
     requires: str = ""
     harness: str = ""
+    prepare: str = ""
     contract: int = CONTRACT
 
     def problems(self) -> Tuple[str, ...]:
@@ -111,6 +121,8 @@ class BackendSpec:
             found.append(f"requires must be a string; got {self.requires!r}")
         if self.harness != "" and not _is_reference(self.harness):
             found.append(f"harness must read 'module:qualname'; got {self.harness!r}")
+        if not (isinstance(self.prepare, str) and re.fullmatch(f"({_DOTTED})?", self.prepare)):
+            found.append(f"prepare must be the name of a module; got {self.prepare!r}")
         if self.contract != CONTRACT:
             found.append(
                 f"it is written against contract {self.contract!r}, and this revgrad holds "
@@ -123,6 +135,7 @@ def _is_reference(text: Any) -> bool:
     return isinstance(text, str) and _REFERENCE.fullmatch(text) is not None
 
 
+@set_module("revgrad")
 class Backend(abc.ABC):
     """Reverses for one framework.
 
@@ -238,11 +251,11 @@ class Backend(abc.ABC):
 def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: Any) -> Any:
     """Multiply the gradient with nothing but a ``stop_gradient``.
 
-    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`, with
-    the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus one, so
-    `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
-    differentiation that the framework has. Where an element of `x` is not finite, `r` would be nan: it is replaced by zero there, and such
-    an element passes no gradient on.
+    Computes :math:`s = \\mathrm{stop}(x)`, :math:`r = \\pm(s - x)` and :math:`y = s - |c|\\,r`,
+    with the sign of the factor `c`. The residual `r` is zero and its derivative is one or minus
+    one, so `y` is `x` bit for bit and its derivative is `c`, in every order and in every mode of
+    differentiation that the framework has. Where an element of `x` is not finite, `r` would be
+    nan: it is replaced by zero there, and such an element passes no gradient on.
 
     Parameters
     ----------
@@ -268,7 +281,7 @@ def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: 
     custom derivative rules does better with one of its own.
     """
     stopped = stop_gradient(x)
-    # Of either sign: what is subtracted is +0.0, which changes no bit, a -0.0 included.
-    residual = xp.where(factor < 0, x - stopped, stopped - x)
+    # What is subtracted is +0.0 for either sign: it changes no bit, not even of a -0.0.
+    residual = xp.where(factor > 0, stopped - x, x - stopped)
     residual = xp.where(xp.isfinite(stopped), residual, xp.zeros_like(stopped))
-    return stopped - abs(factor) * residual
+    return stopped - xp.where(factor > 0, factor, 0 - factor) * residual

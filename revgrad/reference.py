@@ -19,15 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from revgrad._variable import LambdaVariable
-from revgrad.backend import Backend, Native, resolve
+from revgrad.backend import Backend, EagerNative, resolve
 from revgrad.exceptions import UnsupportedTypeError
 
 __all__ = ["NumpyBackend", "NumpyNative", "forward", "native", "pullback", "scaled_pullback"]
 
 
-class NumpyNative(Native):
-    """The adapter of NumPy, and of frameworks whose values are NumPy arrays."""
+class NumpyNative(EagerNative):
+    """The adapter of NumPy."""
 
     def dtype(self, x: Any) -> Any:
         """Return the real floating dtype of an array or scalar."""
@@ -38,10 +37,6 @@ class NumpyNative(Native):
                 "chosen by type."
             )
         return super().dtype(x)
-
-    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
-        """Return the value that the variable has now."""
-        return variable.value
 
 
 native = NumpyNative()

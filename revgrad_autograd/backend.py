@@ -1,4 +1,4 @@
-"""Adapts the function to the core."""
+"""Adapts the functions to the core."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ import numpy as np
 from autograd.tracer import getval
 
 from revgrad import Backend
-from revgrad_autograd.ops import reverse_gradient
+from revgrad_autograd.native import native
+from revgrad_autograd.ops import multiply_gradient
 
 
 class AutogradBackend(Backend):
     """Reverses what autograd traces; a `LambdaVariable` is read at each forward pass."""
 
+    native = native
     capabilities = frozenset(
         {
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "views",
         }
     )
-
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``reverse_gradient(x, lam)``."""
-        return reverse_gradient(x, lam)
+    multiply_gradient = staticmethod(multiply_gradient)
 
     @property
     def xp(self) -> Any:

@@ -1,27 +1,30 @@
-"""`reverse_gradient`: the reversal as a primitive of autograd, with a rule for each mode."""
+"""`reverse_gradient` and `scale_gradient`: a primitive of autograd, with a rule for each mode."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from autograd.extend import Box, defjvp, defvjp, primitive
+from autograd.extend import defjvp, defvjp, primitive
 from autograd.numpy.numpy_boxes import ArrayBox
-from autograd.tracer import getval
 
-from revgrad import InvalidLambdaError, UnsupportedTypeError
-from revgrad.reference import factor
+from revgrad._names import set_module
+from revgrad.backend import Lambda, resolve
+from revgrad_autograd.native import native
 
-__all__ = ["reverse_gradient"]
+__all__ = ["reverse_gradient", "scale_gradient"]
+
+X = TypeVar("X")
 
 
-def reverse_gradient(x: Any, lam: Any) -> Any:
+@set_module("revgrad_autograd")
+def reverse_gradient(x: X, lam: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
     ----------
     x : ArrayBox, numpy.ndarray, numpy.generic, float or complex
-        What a function that autograd traces is given, or what it gives outside a trace. Any shape,
+        The argument of a function that autograd traces, or a value outside a trace. Any shape,
         floating or complex dtype.
     lam : float, numpy.ndarray or LambdaVariable
         λ. An array must broadcast to `x` without enlarging it. Of a `revgrad.LambdaVariable`, the
@@ -42,7 +45,7 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     Notes
     -----
     The rules multiply by a primitive that is its own rule, so that every order of derivative is
-    right, and so is the product of a complex number with inf in it.
+    correct, and so is the product of a complex number with inf in it.
 
     Examples
     --------
@@ -50,34 +53,62 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> float(grad(lambda x: reverse_gradient(x, 0.5) ** 2)(3.0))
     -3.0
     """
-    if isinstance(lam, Box):
-        raise InvalidLambdaError(
-            f"λ = {lam} is traced, so autograd is asked for its gradient, and λ has none. Keep λ "
-            "out of what is differentiated, or pass its value, autograd.tracer.getval(lam)."
-        )
-    if not isinstance(x, (ArrayBox, np.ndarray, np.generic, float, complex)):
-        raise UnsupportedTypeError(
-            f"reverse() got a {type(x).__name__}, which is no array. Pass the arrays in it, one by "
-            "one, or autograd.numpy.array(x)."
-        )
-    strength = factor(np.asarray(getval(x)), lam)
-    return _reverse(x, -strength) if isinstance(x, ArrayBox) else x
+    return cast(X, multiply_gradient(x, -resolve(x, lam, native)))
 
 
-@primitive
-def _reverse(x: Any, minus_lam: Any) -> Any:
+@set_module("revgrad_autograd")
+def scale_gradient(x: X, factor: Lambda) -> X:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
+
+    Parameters
+    ----------
+    x : ArrayBox, numpy.ndarray, numpy.generic, float or complex
+        As for `reverse_gradient`.
+    factor : float, numpy.ndarray or LambdaVariable
+        Any real, finite number. What `reverse_gradient` says of λ holds for it.
+
+    Returns
+    -------
+    ArrayBox, numpy.ndarray, numpy.generic, float or complex
+        What `x` is, without a copy; what is not traced is returned itself.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If `x` is neither an array nor a number, or its dtype carries no gradient.
+    InvalidLambdaError
+        If `factor` is not real and finite, would enlarge `x`, or is traced.
+
+    Examples
+    --------
+    >>> from autograd import grad
+    >>> float(grad(lambda x: scale_gradient(x, -2) ** 2)(3.0))
+    -12.0
+    """
+    return cast(X, multiply_gradient(x, resolve(x, factor, native, signed=True)))
+
+
+def multiply_gradient(x: Any, factor: Any) -> Any:
+    """Return `x` with a gradient that is multiplied by a resolved factor."""
+    return _identity(x, factor) if isinstance(x, ArrayBox) else x
+
+
+@primitive  # type: ignore[untyped-decorator, unused-ignore]
+def _identity(x: Any, factor: Any) -> Any:
+    """Return `x` itself."""
     return x
 
 
-@primitive
-def _times(g: Any, minus_lam: Any) -> Any:
+@primitive  # type: ignore[untyped-decorator, unused-ignore]
+def _times(g: Any, factor: Any) -> Any:
+    """Return the product, in the dtype of `g`."""
     if not np.iscomplexobj(g):
-        return minus_lam * g
+        return factor * g
     product = np.empty(np.shape(g), np.result_type(g))  # as a complex product, inf would become nan
-    product.real, product.imag = minus_lam * np.real(g), minus_lam * np.imag(g)
+    product.real, product.imag = factor * np.real(g), factor * np.imag(g)
     return product
 
 
-for each in (_reverse, _times):
-    defvjp(each, lambda y, x, minus_lam: lambda g: _times(g, minus_lam), argnums=[0])
-    defjvp(each, lambda t, y, x, minus_lam: _times(t, minus_lam), argnums=[0])
+for each in (_identity, _times):
+    defvjp(each, lambda y, x, factor: lambda g: _times(g, factor), argnums=[0])
+    defjvp(each, lambda t, y, x, factor: _times(t, factor), argnums=[0])

@@ -9,11 +9,11 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"autograd"``."""
+    """Announce the backend ``"autograd"``."""
     return (
         revgrad.BackendSpec(
             name="autograd",
-            # What a traced function sees; an array that is not traced is NumPy's.
+            # What a traced function sees; an array that is not traced belongs to NumPy.
             claims=("autograd.numpy.numpy_boxes:ArrayBox",),
             factory="revgrad_autograd.backend:AutogradBackend",
             requires="autograd>=1.3",

@@ -1,12 +1,13 @@
-"""Lets the conformance kit drive autograd."""
+"""Lets the conformance suite drive autograd."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List
+from typing import Any, Dict, Iterable, List
 
 import autograd.numpy as anp
 import numpy as np
 from autograd import grad, make_jvp, make_vjp
+from autograd.builtins import tuple as traced_tuple
 from autograd.tracer import getval
 
 from revgrad.testing import Harness
@@ -19,6 +20,15 @@ class AutogradHarness(Harness):
 
     backend = "autograd"
     half_dtypes = ("float16", "bfloat16")
+    unsupported = {
+        "compilations": "autograd compiles nothing",
+        "copies": "autograd has no graph that outlives a call",
+        "layers": "autograd has no layers",
+        "modes": "autograd has no modes",
+        "operations": "autograd compiles nothing",
+        "rewritten": "autograd rewrites nothing",
+        "vectorised": "autograd vectorises nothing",
+    }
 
     def program(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Use `autograd.make_vjp`."""
@@ -53,6 +63,37 @@ class AutogradHarness(Harness):
 
         make_vjp(see)(x)
         return getval(seen[0]) is x and fn(x) is x
+
+    def several_outputs(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Trace a function that returns a tuple."""
+        return {"a tuple": lambda x, gs: _pulled_back(lambda x: traced_tuple(fn(x)), x, tuple(gs))}
+
+    def in_place(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Add in place, which makes a new value; autograd rejects an assignment to an item."""
+
+        def adding(x: Any, copy: bool) -> Any:
+            h = x * 1.0
+            y = fn(h)
+            written = y * 1.0 if copy else y
+            written += h
+            return y * written + h
+
+        def program(function: Any, copy: bool) -> Any:
+            return lambda x, g: _pulled_back(lambda x: function(x, copy), x, g)
+
+        return {"addition": (program(adding, False), program(adding, True))}
+
+    def instances(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Take `x` out of a container, and out of a trace in a trace."""
+
+        def nested(x: Any, g: Any) -> Any:
+            return make_vjp(lambda x: traced_tuple(_pulled_back(fn, x, g)))(x)[1]
+
+        def contained(x: Any, g: Any) -> Any:
+            pullback, y = make_vjp(lambda xs: fn(xs[0]))([x])
+            return y, pullback(g)[0]
+
+        return {"a box of a box": nested, "an item of a list": contained}
 
     def graph_lambda(self, fn: Any, shape: Any, dtype: Any, lam_shape: Any, lam_dtype: Any) -> Any:
         """Make λ an argument that is not differentiated, which is a NumPy value."""

@@ -1,4 +1,4 @@
-"""Gradient reversal for JAX: the backend ``"jax"`` of `revgrad`, and its native function.
+"""Gradient reversal for JAX: the backend ``"jax"`` of `revgrad`, and its native functions.
 
 Importing this package imports no JAX; its names load it on first use. The layers are in
 `revgrad_jax.equinox`, `revgrad_jax.linen` and `revgrad_jax.nnx`.
@@ -6,17 +6,20 @@ Importing this package imports no JAX; its names load it on first use. The layer
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
-    from revgrad_jax.ops import reverse_gradient
+    from revgrad_jax.ops import reverse_gradient, scale_gradient
 
-__all__ = ["reverse_gradient"]
+_MODULES = {"reverse_gradient": "ops", "scale_gradient": "ops"}
+__all__ = ["reverse_gradient", "scale_gradient"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from revgrad_jax import ops
+    return lazy(__name__, _MODULES, name)
 
-        return getattr(ops, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> List[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Adapts the function to the core."""
+"""Adapts the functions to the core."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 import jax.numpy
 
 from revgrad import Backend
-from revgrad_jax.ops import reverse_gradient
+from revgrad_jax.native import native
+from revgrad_jax.ops import multiply_gradient, reverse_gradient, scale_gradient
 
 
 class JaxBackend(Backend):
     """Reverses JAX arrays, tracers, and pytrees of them where the backend is named."""
 
+    native = native
     capabilities = frozenset(
         {
             "compilations",
@@ -20,19 +22,23 @@ class JaxBackend(Backend):
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
+            "modes",
             "operations",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "vectorised",
             "views",
         }
     )
-
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``reverse_gradient(x, lam)``."""
-        return reverse_gradient(x, lam)
+    multiply_gradient = staticmethod(multiply_gradient)
+    reverse = staticmethod(reverse_gradient)
+    scale_gradient = staticmethod(scale_gradient)
 
     @property
     def xp(self) -> Any:

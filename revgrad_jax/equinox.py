@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any, Tuple
 
 import equinox as eqx
-import jax.numpy as jnp
 
-from revgrad import LambdaVariable
+from revgrad_jax.native import stored_lambda
 from revgrad_jax.ops import reverse_gradient
 
 __all__ = ["GradientReversal"]
 
 
 class GradientReversal(eqx.nn.StatefulLayer):
-    """The identity, whose gradient is multiplied by ``-lam``; λ lies in the state of the model.
+    """The identity, whose gradient is multiplied by ``-lam``; λ is in the state of the model.
 
-    What Equinox trains are the arrays of a model, so λ is not one of them: it is state, as the
-    statistics of a batch normalisation are.
+    Equinox trains the arrays of a model, so λ is not one of them: it is state, as the statistics
+    of a batch normalisation are.
 
     Parameters
     ----------
@@ -40,10 +39,10 @@ class GradientReversal(eqx.nn.StatefulLayer):
     Array(-2., dtype=float32, weak_type=True)
     """
 
-    lam: eqx.nn.StateIndex
+    lam: eqx.nn.StateIndex[Any]
 
     def __init__(self, lam: float = 1.0) -> None:
-        self.lam = eqx.nn.StateIndex(_as_float32(lam))
+        self.lam = eqx.nn.StateIndex(stored_lambda(lam))
 
     def __call__(self, x: Any, state: eqx.nn.State, *, key: Any = None) -> Tuple[Any, Any]:
         """Return the reversal of `x`, and the state as it was.
@@ -70,7 +69,7 @@ class GradientReversal(eqx.nn.StatefulLayer):
         Parameters
         ----------
         state : equinox.nn.State
-            Which Equinox makes invalid, so that nobody goes on with the old one.
+            Equinox makes it invalid, so that it cannot be used by mistake afterwards.
         lam : float
             The new λ: real, finite, at least 0.
 
@@ -84,8 +83,4 @@ class GradientReversal(eqx.nn.StatefulLayer):
         InvalidLambdaError
             If `lam` is not a λ.
         """
-        return state.set(self.lam, _as_float32(lam))
-
-
-def _as_float32(lam: float) -> Any:
-    return jnp.asarray(LambdaVariable(lam).value, "float32")
+        return state.set(self.lam, stored_lambda(lam))

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
+from flax.errors import SetAttributeFrozenModuleError
 
-from revgrad import LambdaVariable
+from revgrad_jax.native import stored_lambda
 from revgrad_jax.ops import reverse_gradient
 
 __all__ = ["GradientReversal"]
 
 
 class GradientReversal(nn.Module):
-    """The identity, whose gradient is multiplied by ``-lam``; λ is a variable, and no parameter.
+    """The identity, whose gradient is multiplied by ``-lam``; λ is a variable, not a parameter.
 
-    It lies in the collection ``"revgrad"`` as a float32 scalar named ``"lam"``: give another one to
-    ``apply`` and it changes, without compiling again.
+    It is the float32 scalar ``"lam"`` in the collection ``"revgrad"``: pass another one to
+    ``apply`` and λ changes, without compiling again.
 
     Parameters
     ----------
@@ -27,11 +27,12 @@ class GradientReversal(nn.Module):
     Raises
     ------
     InvalidLambdaError
-        If `lam` is not a λ, when the module is called.
+        If `lam` is not a λ.
 
     Examples
     --------
     >>> import jax
+    >>> import jax.numpy as jnp
     >>> layer = GradientReversal(0.5)
     >>> variables = layer.init(jax.random.PRNGKey(0), jnp.ones(2))
     >>> jax.grad(lambda x: layer.apply(variables, x).sum())(jnp.ones(2))
@@ -42,6 +43,17 @@ class GradientReversal(nn.Module):
     """
 
     lam: float = 1.0
+
+    def __post_init__(self) -> None:
+        stored_lambda(self.lam)
+        super().__post_init__()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Flax freezes a module once it is bound; before, the variables would keep their λ.
+        if name == "lam" and "lam" in vars(self):
+            owner = type(self).__name__
+            raise SetAttributeFrozenModuleError(owner, name, value)  # type: ignore[no-untyped-call]
+        super().__setattr__(name, value)
 
     @nn.compact
     def __call__(self, x: Any) -> Any:
@@ -57,6 +69,5 @@ class GradientReversal(nn.Module):
         jax.Array or pytree of them
             Equal to `x` bit for bit.
         """
-        first = LambdaVariable(self.lam).value
-        lam = self.variable("revgrad", "lam", lambda: jnp.asarray(first, "float32"))
+        lam = self.variable("revgrad", "lam", stored_lambda, self.lam)
         return reverse_gradient(x, lam.value)

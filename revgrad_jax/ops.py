@@ -1,27 +1,25 @@
-"""`reverse_gradient`: the reversal as a JAX function with one linear rule."""
+"""`reverse_gradient` and `scale_gradient`: JAX functions with one linear rule."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
-from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError
-from revgrad.backend import (
-    cast_lambda,
-    check_lambda_shape,
-    normalize_lambda,
-    no_gradient_error,
-    unknown_lambda_error,
-)
+from revgrad import InvalidLambdaError, UnsupportedTypeError
+from revgrad._names import set_module
+from revgrad.backend import Lambda, resolve
+from revgrad_jax.native import native
 
-__all__ = ["reverse_gradient"]
+__all__ = ["reverse_gradient", "scale_gradient"]
+
+X = TypeVar("X")
 
 
-def reverse_gradient(x: Any, lam: Any) -> Any:
+@set_module("revgrad_jax")
+def reverse_gradient(x: X, lam: Lambda) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -31,7 +29,7 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     lam : float, numpy.ndarray, jax.Array, tracer or LambdaVariable
         λ. A traced value, an argument of the compiled function say, changes without compiling
         again; a number is a constant of it. An array must broadcast to every leaf without
-        enlarging it. A `revgrad.LambdaVariable` is refused inside a trace, which would freeze it.
+        enlarging it. A `revgrad.LambdaVariable` is rejected inside a trace, which would freeze it.
 
     Returns
     -------
@@ -41,9 +39,11 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If a leaf is no array, or its dtype carries no gradient; the error names the leaf.
+        If a leaf is not an array, or its dtype carries no gradient; the error names the leaf.
     InvalidLambdaError
-        If `lam` is not a λ, would enlarge a leaf, or is a `LambdaVariable` inside a trace.
+        If `lam` is not a λ, would enlarge a leaf, or is a `LambdaVariable` inside a trace. A
+        concrete array on the CPU is validated like a number; a tracer, and an array on another
+        device, is not.
 
     Notes
     -----
@@ -57,70 +57,85 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> jax.grad(lambda x: reverse_gradient(x, 0.5) ** 2)(3.0)
     Array(-3., dtype=float32, weak_type=True)
     """
-    lam = normalize_lambda(lam)
-    if isinstance(x, jax.Array):
-        return _reverse_leaf(x, lam)
+    return cast(X, _over_leaves(x, lam, signed=False))
 
-    def reverse_at(path: Any, leaf: Any) -> Any:
+
+@set_module("revgrad_jax")
+def scale_gradient(x: X, factor: Lambda) -> X:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
+
+    Parameters
+    ----------
+    x : jax.Array, tracer, or pytree of them
+        Each leaf of any shape and of a floating or complex dtype.
+    factor : float, numpy.ndarray, jax.Array, tracer or LambdaVariable
+        Any real, finite number. What `revgrad_jax.reverse_gradient` says of λ holds for it.
+
+    Returns
+    -------
+    jax.Array, tracer, or pytree of them
+        What `x` is; an array that is not traced is returned itself, with its sharding.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If a leaf is not an array, or its dtype carries no gradient; the error names the leaf.
+    InvalidLambdaError
+        If `factor` is not finite, not real, would enlarge a leaf, or is a `LambdaVariable` inside
+        a trace.
+
+    Examples
+    --------
+    >>> import jax
+    >>> jax.grad(lambda x: scale_gradient(x, -0.1) ** 2)(3.0)
+    Array(-0.6, dtype=float32, weak_type=True)
+    """
+    return cast(X, _over_leaves(x, factor, signed=True))
+
+
+def _over_leaves(x: Any, lam: Any, signed: bool) -> Any:
+    """Scale the gradient of an array, or of each leaf of a pytree."""
+    if isinstance(x, jax.Array):
+        return _scale_leaf(x, lam, signed)
+
+    def scale_at(path: Any, leaf: Any) -> Any:
         try:
-            return _reverse_leaf(leaf, lam)
+            return _scale_leaf(leaf, lam, signed)
         except (UnsupportedTypeError, InvalidLambdaError) as error:
             where = jax.tree_util.keystr(path)
             raise type(error)(f"At the leaf x{where}: {error}") from error
 
-    return jax.tree_util.tree_map_with_path(reverse_at, x)
+    return jax.tree_util.tree_map_with_path(scale_at, x)
 
 
-def _reverse_leaf(x: Any, lam: Any) -> Any:
-    if not isinstance(x, (jax.Array, np.ndarray, np.generic)):
-        raise UnsupportedTypeError(
-            f"reverse() got a {type(x).__name__}, which is no array. Pass jax.numpy.asarray(x), or "
-            "leave it out of the pytree."
-        )
-    if not jnp.issubdtype(x.dtype, jnp.inexact):
-        raise no_gradient_error(x, x.dtype)
-    traced = isinstance(x, jax.core.Tracer)
-    if isinstance(lam, LambdaVariable):
-        if traced:
-            raise InvalidLambdaError(
-                f"{lam!r} was given as λ inside a function that JAX traces, which would freeze its "
-                "value. Pass lam.value as an argument of the traced function, and reverse with "
-                "that argument; or compute λ from the step there, schedule(progress(step, total))."
-            )
-        lam = lam.value
-    lam = _as_lambda(lam, x)
-    return _reverse(x, lam) if traced else x  # what is not traced has no gradient
+def _scale_leaf(x: Any, lam: Any, signed: bool) -> Any:
+    """Scale the gradient of one array."""
+    factor = resolve(x, lam, native, signed)
+    return multiply_gradient(x, factor if signed else -factor)
 
 
-def _as_lambda(lam: Any, x: Any) -> Any:
-    real = jnp.finfo(x.dtype).dtype
-    if isinstance(lam, (float, np.ndarray)):
-        check_lambda_shape(np.shape(lam), x.shape)
-        return cast_lambda(lam, real)
-    if not isinstance(lam, jax.Array):
-        raise unknown_lambda_error(lam, "a JAX array")
-    if not (jnp.issubdtype(lam.dtype, jnp.floating) or jnp.issubdtype(lam.dtype, jnp.integer)):
-        raise InvalidLambdaError(
-            f"λ must be real; got a JAX array of dtype {lam.dtype}. Cast it to a float dtype."
-        )
-    check_lambda_shape(lam.shape, x.shape)
-    return lam.astype(real)
+def multiply_gradient(x: Any, factor: Any) -> Any:
+    """Return `x` with a gradient that is multiplied by a resolved factor."""
+    # What is not traced has no gradient.
+    return _multiply(x, factor) if isinstance(x, jax.core.Tracer) else x
 
 
 @jax.custom_jvp
-def _reverse(x: Any, lam: Any) -> Any:
-    # jax.experimental.jet ignores the rule and would push +t through this body. It knows no names,
-    # so it raises; to everything else the name is the identity, and nothing is left of it in HLO.
-    # Before JAX 0.6 shard_map knows none either.
-    return checkpoint_name(x, "revgrad") if jax.__version_info__ >= (0, 6) else x
+def _multiply(x: Any, factor: Any) -> Any:
+    # jax.experimental.jet ignores the rule and would push +t through this body. It has no rule for
+    # names, so it raises; to everything else the name is the identity, which leaves no trace in
+    # HLO. Before JAX 0.6 shard_map has no rule for names either.
+    if jax.__version_info__ < (0, 6):
+        return x
+    return checkpoint_name(x, "revgrad")  # type: ignore[no-untyped-call, unused-ignore]
 
 
-@_reverse.defjvp
+@_multiply.defjvp
 def _push_forward(primals: Any, tangents: Any) -> Any:
-    x, lam = primals
-    tangent, _ = tangents  # that of λ goes nowhere
+    x, factor = primals
+    tangent, _ = tangents  # that of the factor goes nowhere
     if jnp.iscomplexobj(tangent):  # as a complex product, inf would become nan
-        pushed = jax.lax.complex(-lam * jnp.real(tangent), -lam * jnp.imag(tangent))
+        pushed = jax.lax.complex(factor * jnp.real(tangent), factor * jnp.imag(tangent))
     else:
-        pushed = -lam * tangent
-    return _reverse(x, lam), pushed
+        pushed = factor * tangent
+    return _multiply(x, factor), pushed

@@ -9,13 +9,13 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"jax"``."""
+    """Announce the backend ``"jax"``."""
     return (
         revgrad.BackendSpec(
             name="jax",
             claims=(
                 "jax:Array",
-                # What a transformation or a compiled function sees, which is no Array.
+                # What a transformation or a compiled function sees, which is not an Array.
                 "jax.core:Tracer",
                 # Until JAX 0.4.36 it was an Array by registration, which no MRO shows.
                 "jaxlib.xla_extension:ArrayImpl",

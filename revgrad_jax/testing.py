@@ -1,11 +1,12 @@
-"""Lets the conformance kit drive JAX."""
+"""Lets the conformance suite drive JAX."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import re
-from typing import Any, Callable, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ __all__ = ["JaxHarness"]
 try:
     from jax import enable_x64
 except ImportError:  # before JAX 0.8
-    from jax.experimental import enable_x64  # type: ignore[no-redef]
+    from jax.experimental import enable_x64  # type: ignore[no-redef, attr-defined, unused-ignore]
 
 # What moves or names data and computes nothing.
 _NOT_COUNTED = {"parameter", "fusion", "constant", "broadcast", "copy", "bitcast", "tuple", "call"}
@@ -30,6 +31,10 @@ class JaxHarness(Harness):
     backend = "jax"
     half_dtypes = ("float16", "bfloat16")
     subnormals = False  # XLA takes them for zero on the CPU
+    unsupported = {
+        "layers": "JAX itself has none; those for Flax and Equinox have tests of their own",
+        "rewritten": "JAX differentiates what it traced, before XLA rewrites it",
+    }
 
     def __init__(self) -> None:
         self._traces = 0
@@ -51,22 +56,47 @@ class JaxHarness(Harness):
             return jnp.asarray(array)
 
     def values(self) -> Iterable[Any]:
-        """Return an array, and what a few transformations make of it."""
-        seen: List[Any] = [jnp.ones(2), jax.random.normal(jax.random.PRNGKey(0), (2,))]
-
-        def see(x: Any) -> Any:
-            seen.append(x)
-            return x.sum()
-
-        for transform in (jax.grad, jax.jit, jax.vmap, jax.checkpoint, jax.linearize):
-            x = jnp.ones((1, 2)) if transform is jax.vmap else jnp.ones(2)
-            transform(see, x) if transform is jax.linearize else transform(see)(x)
-        return seen
+        """Return arrays that are not traced."""
+        return [jnp.ones(2), jax.random.normal(jax.random.PRNGKey(0), (2,))]
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Look whether the very array comes back where nothing is traced."""
         x = self.constant(np.ones(shape, dtype))
         return fn(x) is x
+
+    def several_outputs(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Compile all values and their pullback in one program."""
+        return {"jit": self._jit(lambda x, gs: _pulled_back(fn, x, tuple(gs)))}
+
+    def in_place(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Donate the buffer of what was reversed; write to a mutable reference."""
+        programs = {"a donated buffer": (_donating(fn, False), _donating(fn, True))}
+        if hasattr(jax, "new_ref"):  # from JAX 0.8
+            pair = (self.program(_writing(fn, copy), shape, dtype) for copy in (False, True))
+            programs["a mutable reference"] = tuple(pair)
+        return programs
+
+    def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Run without compiling, and with the debugging modes of JAX."""
+        compiled = jax.jit(lambda x, g: _pulled_back(fn, x, g))
+        contexts = {
+            "compiled": contextlib.nullcontext,
+            "jit disabled": jax.disable_jit,
+            "leaks checked": jax.checking_leaks,
+            "nans checked": lambda: jax.debug_nans(True),
+        }
+        return {how: _in_float64(_within(each, compiled)) for how, each in contexts.items()}
+
+    def instances(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Hand in the tracers of several transformations."""
+        mapped = jax.vmap(lambda x, g: _pulled_back(fn, x, g))
+        programs = {
+            "the tracer of vjp": lambda x, g: _pulled_back(fn, x, g),
+            "the tracer of checkpoint": lambda x, g: _pulled_back(jax.checkpoint(fn), x, g),
+            "the tracer of jit": lambda x, g: _pulled_back(jax.jit(fn), x, g),
+            "the tracer of vmap": mapped,
+        }
+        return {kind: _in_float64(run) for kind, run in programs.items()}
 
     def compilations(self) -> int:
         """Count how often JAX has traced a function of this harness."""
@@ -113,12 +143,16 @@ class JaxHarness(Harness):
         """Export, write to bytes and read again; the gradient is taken afterwards."""
         from jax import export  # some versions need absl-py for it, and do not require it
 
-        exported = export.export(jax.jit(fn))(jax.ShapeDtypeStruct(shape, dtype))
-        ways = {"export": exported}
-        if importlib.util.find_spec("flatbuffers"):  # JAX writes with it and does not require it
-            read = export.deserialize(exported.serialize(vjp_order=1))
-            ways["export, save and load"] = read
-        return {how: functools.partial(_pulled_back, each.call) for how, each in ways.items()}
+        with enable_x64(True):
+            exported = export.export(jax.jit(fn))(jnp.ones(shape, dtype))
+            programs = {"export": exported}
+            if importlib.util.find_spec("flatbuffers"):  # JAX writes with it, not requiring it
+                read = export.deserialize(exported.serialize(vjp_order=1))
+                programs["export, save and load"] = read
+        return {
+            how: _in_float64(functools.partial(_pulled_back, each.call))
+            for how, each in programs.items()
+        }
 
 
 def hlo_operations(function: Any, *arguments: Any) -> List[str]:
@@ -144,6 +178,43 @@ def hlo_operations(function: Any, *arguments: Any) -> List[str]:
 def _pulled_back(fn: Any, x: Any, g: Any) -> Any:
     y, pullback = jax.vjp(fn, x)
     return y, pullback(g)[0]
+
+
+def _donating(fn: Any, copy: bool) -> Any:
+    """Return a program that reverses `h`, donates its buffer, and uses the reversal afterwards."""
+    relu = jax.jit(lambda h: jnp.maximum(h, 0), donate_argnums=0)
+
+    def run(x: Any, g: Any) -> Tuple[Any, Any]:
+        h = jnp.asarray(x) * 1
+        y, pullback = jax.vjp(fn, h)
+        z = relu(jnp.array(h, copy=True) if copy else h)
+        return y + z, pullback(g)[0]
+
+    return _in_float64(run)
+
+
+def _writing(fn: Any, copy: bool) -> Any:
+    """Return a function that reverses what a reference holds, and then writes to it."""
+
+    def written(x: Any) -> Any:
+        ref = jax.new_ref(x * 1)
+        y = fn(ref[...])
+        if copy:
+            return y + jnp.maximum(x * 1, 0)
+        ref[...] = jnp.maximum(ref[...], 0)
+        return y + ref[...]
+
+    return written
+
+
+def _within(context: Any, function: Any) -> Any:
+    """Run a function within a context."""
+
+    def run(*arguments: Any) -> Any:
+        with context():
+            return function(*arguments)
+
+    return run
 
 
 def _in_float64(function: Callable[..., Any]) -> Callable[..., Any]:

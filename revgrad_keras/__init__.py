@@ -1,23 +1,30 @@
-"""Gradient reversal for Keras 3: a layer and a callback, on each of its backends.
+"""Gradient reversal for Keras 3: layers and a callback, on each of its backends.
 
 Importing this package imports no Keras; its names load it on first use. The reversal itself is that
-of the framework that Keras runs on: of `revgrad_tensorflow`, `revgrad_jax` or ``revgrad_torch``.
+of the framework that Keras runs on: of `revgrad_tensorflow`, `revgrad_jax` or `revgrad_torch`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
     from revgrad_keras.callbacks import ScheduleLambda
-    from revgrad_keras.layers import GradientReversal
+    from revgrad_keras.layers import GradientReversal, GradientScale
 
-__all__ = ["GradientReversal", "ScheduleLambda"]
+_MODULES = {
+    "GradientReversal": "layers",
+    "GradientScale": "layers",
+    "ScheduleLambda": "callbacks",
+}
+__all__ = ["GradientReversal", "GradientScale", "ScheduleLambda"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from revgrad_keras import callbacks, layers
+    return lazy(__name__, _MODULES, name)
 
-        return getattr(layers if name == "GradientReversal" else callbacks, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> List[str]:
+    return __all__

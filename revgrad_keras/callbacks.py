@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 
 import keras
 
-import revgrad
+from revgrad._names import set_module
 from revgrad.schedules import progress
 from revgrad_keras.layers import GradientReversal
 
@@ -15,7 +15,8 @@ __all__ = ["ScheduleLambda"]
 Logs = Optional[Dict[str, Any]]
 
 
-class ScheduleLambda(keras.callbacks.Callback):
+@set_module("revgrad_keras")
+class ScheduleLambda(keras.callbacks.Callback):  # type: ignore[misc]
     """Sets λ of every `GradientReversal` in the model along a schedule, and logs it as ``lam``.
 
     Parameters
@@ -60,7 +61,9 @@ class ScheduleLambda(keras.callbacks.Callback):
         super().__init__()
         if per not in ("batch", "epoch"):
             raise ValueError(f"per must be 'batch' or 'epoch'; got {per!r}")
-        revgrad.LambdaScheduler(None, schedule, total_steps)  # judges both
+        if not callable(schedule):
+            raise ValueError(f"schedule must map progress to λ; got {schedule!r}")
+        progress(0, total_steps)  # which validates total_steps
         self.schedule = schedule
         self.total_steps = total_steps
         self._per_batch = per == "batch"
@@ -80,10 +83,9 @@ class ScheduleLambda(keras.callbacks.Callback):
                 "ScheduleLambda counts batches by the optimizer, and the model was compiled "
                 "without one. Compile it with an optimizer, or pass per='epoch'."
             )
-        self._lam = None  # what they have is not known
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        """Set λ, or look how many batches have gone before."""
+        """Set λ, or find out how many batches were trained before."""
         if self._per_batch:
             optimizer = self.model.optimizer
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
@@ -99,17 +101,15 @@ class ScheduleLambda(keras.callbacks.Callback):
             self._set(self._before + batch)
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        """Log λ."""
+        """Log the λ that was trained with, whoever has set it."""
         if logs is not None:
-            logs["lam"] = self._lam
+            self.model  # on JAX: writes the state of the training to the weights
+            logs["lam"] = float(self._layers[0].lam.value)
 
     on_epoch_end = on_train_batch_end
 
     def _set(self, step: int) -> None:
         lam = self.schedule(progress(step, self.total_steps))
-        if lam == self._lam:
-            return
-        self.model  # on JAX: writes what was trained to the weights, which λ is one of
+        self.model  # on JAX: as above, or the state would overwrite λ
         for layer in self._layers:
-            layer.set_lam(lam)
-        self._lam = lam
+            layer.lam = lam

@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"keras"``."""
+    """Return the spec of the backend ``"keras"``."""
     return (
         revgrad.BackendSpec(
             name="keras",

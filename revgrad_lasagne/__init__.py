@@ -1,4 +1,4 @@
-"""Gradient reversal for Lasagne: the backend ``"lasagne"`` of `revgrad`, and its native layer.
+"""Gradient reversal for Lasagne: the backend ``"lasagne"`` of `revgrad`, and its native layers.
 
 Importing this package imports no Lasagne; its names load it on first use. On a Python or NumPy
 that is newer than Theano, ``import revgrad_theano.compat`` comes before ``import lasagne``.
@@ -6,17 +6,19 @@ that is newer than Theano, ``import revgrad_theano.compat`` comes before ``impor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
-    from revgrad_lasagne.layers import ReverseGradientLayer
+    from revgrad_lasagne.layers import ReverseGradientLayer, ScaleGradientLayer
 
-__all__ = ["ReverseGradientLayer"]
+__all__ = ["ReverseGradientLayer", "ScaleGradientLayer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from revgrad_lasagne import layers
+    return lazy(__name__, dict.fromkeys(__all__, "layers"), name)
 
-        return getattr(layers, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> List[str]:
+    return __all__

@@ -1,22 +1,28 @@
-"""Adapts the layer to the core."""
+"""Adapts the layers to the core."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from revgrad import UnsupportedTypeError
-from revgrad_lasagne.layers import Layer, ReverseGradientLayer
+from revgrad_lasagne.layers import ReverseGradientLayer, ScaleGradientLayer
+from revgrad_lasagne.native import native
 from revgrad_theano.backend import TheanoBackend
 
 
 class LasagneBackend(TheanoBackend):
-    """Reverses Lasagne layers; what lies in the graph below them is Theano's."""
+    """Reverses Lasagne layers; the layers below them are Theano's graph."""
+
+    native = native
+    capabilities = TheanoBackend.capabilities | {"layers"}
+
+    def multiply_gradient(self, x: Any, factor: Any) -> Any:
+        """Return ``ScaleGradientLayer(x, factor)``, which validates the factor."""
+        native.dtype(x)
+        return ScaleGradientLayer(x, factor)
+
+    scale_gradient = multiply_gradient
 
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return ``ReverseGradientLayer(x, lam)``."""
-        if not isinstance(x, Layer):
-            raise UnsupportedTypeError(
-                f"The backend 'lasagne' reverses layers; got a {type(x).__name__}. Leave backend= "
-                "out to have the backend chosen by type."
-            )
+        native.dtype(x)
         return ReverseGradientLayer(x, lam)

@@ -1,4 +1,4 @@
-"""`ReverseGradientLayer`: the reversal as a Lasagne layer."""
+"""`ReverseGradientLayer` and `ScaleGradientLayer`: the native layers."""
 
 from __future__ import annotations
 
@@ -6,26 +6,47 @@ from typing import Any
 
 import numpy as np
 
-from revgrad import LambdaVariable
-from revgrad.backend import normalize_lambda, unknown_lambda_error
-from revgrad.exceptions import describe_error
-from revgrad_theano.ops import Variable, reverse_gradient
+from revgrad._names import set_module
+from revgrad.backend import resolve
+from revgrad_lasagne.native import Layer, native
+from revgrad_theano.ops import reverse_gradient, scale_gradient
 
-try:
-    from lasagne.layers import Layer
-except Exception as error:
-    if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
-        raise
-    raise ImportError(
-        f"Lasagne is installed but does not import ({describe_error(error)}). Where "
-        "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
-        "lasagne, in a fresh process"
-    ) from error
-
-__all__ = ["ReverseGradientLayer"]
+__all__ = ["ReverseGradientLayer", "ScaleGradientLayer"]
 
 
-class ReverseGradientLayer(Layer):
+class _GradientLayer(Layer):  # type: ignore[misc, unused-ignore]
+    """The identity, which holds a λ or a factor; it is validated whenever it is set."""
+
+    _op: Any
+    _signed: bool
+    _held: Any
+
+    def _set(self, held: Any) -> None:
+        resolve(self, held, native, self._signed)
+        # A copy: the array is the caller's, who may write to it after it was validated.
+        self._held = held.copy() if isinstance(held, np.ndarray) else held
+
+    def _get(self) -> Any:
+        return self._held
+
+    def get_output_for(self, input: Any, **kwargs: Any) -> Any:
+        """Return `input`, with another gradient, whether the pass is deterministic or not.
+
+        Parameters
+        ----------
+        input : theano Variable
+            The output of the incoming layer.
+
+        Returns
+        -------
+        theano Variable
+            Of the type of `input`.
+        """
+        return self._op(input, self._held)
+
+
+@set_module("revgrad_lasagne")
+class ReverseGradientLayer(_GradientLayer):
     """The identity, whose gradient is multiplied by ``-lam``.
 
     Put it between the feature extractor and the domain classifier, and *add* the domain loss to
@@ -46,13 +67,16 @@ class ReverseGradientLayer(Layer):
     Attributes
     ----------
     lam : float, LambdaVariable, numpy.ndarray or theano Variable
-        λ as it was judged. It is no parameter of the layer, so `get_all_params` and the files of
-        saved networks keep their length.
+        λ; setting it validates the new one. Outputs that are built afterwards have it. A function
+        that was compiled before keeps the λ that it was compiled with: for a λ that changes in a
+        compiled function, pass a `revgrad.LambdaVariable`. It is not a parameter of the layer, so
+        `get_all_params` and the files of saved networks keep their length.
 
     Raises
     ------
     InvalidLambdaError
-        If `lam` is not a λ.
+        If `lam` is not a λ, or does not broadcast to ``output_shape`` without enlarging it; also
+        when it is set.
 
     References
     ----------
@@ -71,25 +95,51 @@ class ReverseGradientLayer(Layer):
     (None, 15)
     """
 
+    _op, _signed = reverse_gradient, False
+    lam = property(_GradientLayer._get, _GradientLayer._set)
+
     def __init__(self, incoming: Any, lam: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
-        lam = normalize_lambda(lam)
-        # A copy: the array is the caller's, who may write to it after it was judged.
-        self.lam = lam.copy() if isinstance(lam, np.ndarray) else lam
-        if not isinstance(self.lam, (float, np.ndarray, LambdaVariable, Variable)):
-            raise unknown_lambda_error(lam, "a Theano tensor")
+        self.lam = lam
 
-    def get_output_for(self, input: Any, **kwargs: Any) -> Any:
-        """Return the reversal of `input`, whether the pass is deterministic or not.
 
-        Parameters
-        ----------
-        input : theano Variable
-            The output of the incoming layer.
+@set_module("revgrad_lasagne")
+class ScaleGradientLayer(_GradientLayer):
+    """The identity, whose gradient is multiplied by a factor.
 
-        Returns
-        -------
-        theano Variable
-            Of the type of `input`.
-        """
-        return reverse_gradient(input, self.lam)
+    Parameters
+    ----------
+    incoming : lasagne.layers.Layer or tuple of int
+        As for `ReverseGradientLayer`.
+    factor : float, LambdaVariable, numpy.ndarray or theano Variable
+        Any real, finite factor; a value of more than 0 dimensions must broadcast to the output of
+        `incoming`.
+    **kwargs
+        Passed on to `lasagne.layers.Layer`: ``name``.
+
+    Attributes
+    ----------
+    factor : float, LambdaVariable, numpy.ndarray or theano Variable
+        The factor; what is said of ``ReverseGradientLayer.lam`` holds for it as well.
+
+    Raises
+    ------
+    InvalidLambdaError
+        If ``factor`` is not a factor, or does not broadcast to ``output_shape`` without enlarging
+        it; also when it is set.
+
+    Examples
+    --------
+    >>> import lasagne
+    >>> features = lasagne.layers.InputLayer((None, 15))
+    >>> slowed_down = ScaleGradientLayer(features, 0.1)
+    >>> slowed_down.factor
+    0.1
+    """
+
+    _op, _signed = scale_gradient, True
+    factor = property(_GradientLayer._get, _GradientLayer._set)
+
+    def __init__(self, incoming: Any, factor: Any, **kwargs: Any) -> None:
+        super().__init__(incoming, **kwargs)
+        self.factor = factor

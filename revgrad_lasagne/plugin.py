@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"lasagne"``."""
+    """Return the spec of the backend ``"lasagne"``."""
     return (
         revgrad.BackendSpec(
             name="lasagne",
@@ -17,5 +17,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             factory="revgrad_lasagne.backend:LasagneBackend",
             requires="Lasagne>=0.1",
             harness="revgrad_lasagne.testing:LasagneHarness",
+            prepare="revgrad_theano.compat",
         ),
     )

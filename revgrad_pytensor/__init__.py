@@ -5,17 +5,20 @@ Importing this package imports no PyTensor; its names load it on first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
-    from revgrad_pytensor.ops import ReverseGradient, reverse_gradient
+    from revgrad_pytensor.ops import ReverseGradient, reverse_gradient, scale_gradient
 
-__all__ = ["ReverseGradient", "reverse_gradient"]
+_MODULES = {"ReverseGradient": "ops", "reverse_gradient": "ops", "scale_gradient": "ops"}
+__all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from revgrad_pytensor import ops
+    return lazy(__name__, _MODULES, name)
 
-        return getattr(ops, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> List[str]:
+    return __all__

@@ -1,20 +1,20 @@
-"""Adapts the Op to the core."""
+"""Adapts the functions to the core."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import pytensor
 import pytensor.tensor
 
 from revgrad import Backend
-from revgrad_pytensor.ops import reverse_gradient
+from revgrad_pytensor.native import native
+from revgrad_pytensor.ops import multiply_gradient, reverse_gradient, scale_gradient
 
 
 class PytensorBackend(Backend):
     """Reverses PyTensor variables; the cell of a `LambdaVariable` is a shared scalar."""
 
+    native = native
     capabilities = frozenset(
         {
             "compilations",
@@ -22,28 +22,25 @@ class PytensorBackend(Backend):
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
+            "modes",
             "operations",
             "rewritten",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "vectorised",
             "views",
         }
     )
 
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``reverse_gradient(x, lam)``."""
-        return reverse_gradient(x, lam)
-
-    def new_cell(self, value: float) -> Any:
-        """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""
-        return pytensor.shared(np.asarray(value, dtype="float64"), name="lam")
-
-    def set_cell(self, cell: Any, value: float) -> None:
-        """Store `value` in the shared scalar."""
-        cell.set_value(np.asarray(value, dtype="float64"))
+    multiply_gradient = staticmethod(multiply_gradient)
+    reverse = staticmethod(reverse_gradient)
+    scale_gradient = staticmethod(scale_gradient)
 
     @property
     def xp(self) -> Any:

@@ -1,11 +1,10 @@
-"""`ReverseGradient`: the reversal as a PyTensor Op, and the rewrite that compiles it away."""
+"""`ReverseGradient`, the reversal as a PyTensor Op, and the rewrite that compiles it away."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, List
+from typing import TYPE_CHECKING, Any, List, cast
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import optdb
@@ -13,25 +12,26 @@ from pytensor.gradient import DisconnectedType
 from pytensor.graph.basic import Variable
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import in2out, node_rewriter
-from pytensor.tensor.type import DenseTensorType
+from pytensor.tensor.shape import specify_shape
 
-import revgrad
-from revgrad.backend import (
-    cast_lambda,
-    check_lambda_shape,
-    normalize_lambda,
-    no_gradient_error,
-    unknown_lambda_error,
-)
+from revgrad import UnsupportedTypeError
+from revgrad._names import set_module
+from revgrad.backend import Lambda, resolve
+from revgrad_pytensor.native import native
 
-__all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
+if TYPE_CHECKING:
+    from pytensor.tensor.variable import TensorVariable
+
+__all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
 
 
+@set_module("revgrad_pytensor")
 class ReverseGradient(OpFromGraph):
     """The identity, whose gradient is multiplied by ``-lam``, for one type of `x` and one of λ.
 
-    `reverse_gradient` makes it and applies it. λ is an input of the node, not a property of the Op:
-    nodes with different λ are never merged, and λ may be any expression of the graph.
+    `reverse_gradient` makes it and applies it; `scale_gradient` applies it to minus the factor. λ
+    is an input of the node, not a property of the Op: nodes with different λ are never merged, and
+    λ may be any expression of the graph.
 
     Parameters
     ----------
@@ -83,42 +83,49 @@ class ReverseGradient(OpFromGraph):
         """Say that the output depends on `x`, and not on λ."""
         return [[True], [False]]
 
-    def infer_shape(self, node: Any, shapes: Any) -> List[Any]:
+    def infer_shape(self, *arguments: Any) -> List[Any]:  # before PyTensor 3 with the graph, too
         """Return the shape of `x`."""
-        return [shapes[0]]
+        return [arguments[-1][0]]
 
     def pullback(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
         """Return ``-lam`` times the gradient that arrives; λ gets none."""
-        _, lam = inputs
-        (g,) = output_gradients
+        (x, lam), (g,) = inputs, output_gradients
         disconnected = DisconnectedType()()
         if isinstance(g.type, DisconnectedType):
             return [disconnected, disconnected]
-        return [-lam * g, disconnected]
+        return [_product(x, lam, g), disconnected]
 
     def pushforward(self, inputs: Any, outputs: Any, tangents: Any) -> List[Any]:
         """Return ``-lam`` times the tangent that arrives."""
-        _, lam = inputs
-        (tangent, *_) = tangents
+        (x, lam), (tangent, *_) = inputs, tangents
         if tangent is None or isinstance(tangent.type, DisconnectedType):
             return [tangent]
-        return [-lam * tangent]
+        return [_product(x, lam, tangent)]
 
     if not hasattr(Op, "pullback"):  # before PyTensor 3
-        L_op = pullback
-
-        def infer_shape(  # type: ignore[no-redef]  # noqa: F811
-            self, fgraph: Any, node: Any, shapes: Any
-        ) -> List[Any]:
-            """Return the shape of `x`."""
-            return [shapes[0]]
+        L_op = pullback  # type: ignore[assignment, unused-ignore]
 
         def R_op(self, inputs: Any, eval_points: Any) -> List[Any]:
             """Return ``-lam`` times the tangent that arrives, None where none does."""
             return self.pushforward(inputs, None, eval_points)
 
 
-def reverse_gradient(x: Any, lam: Any) -> Any:
+def _product(x: Any, lam: Any, g: Any) -> Any:
+    """Return ``-lam * g``; lengths of λ that may not be those of `x` are checked at run time."""
+    # A rewrite may drop a g that is a broadcast number, which leaves the shape of λ.
+    first = x.type.ndim - lam.type.ndim
+    checked = {
+        axis: x.shape[first + axis]
+        for axis, length in enumerate(lam.type.shape)
+        if length is None or length not in (1, x.type.shape[first + axis])
+    }
+    if checked:
+        lam = specify_shape(lam, [checked.get(axis) for axis in range(lam.type.ndim)])
+    return -lam * g
+
+
+@set_module("revgrad_pytensor")
+def reverse_gradient(x: Any, lam: Lambda) -> TensorVariable[Any, Any]:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
@@ -136,9 +143,10 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If the dtype of `x` carries no gradient, or `x` is no tensor.
+        If the dtype of `x` carries no gradient, or `x` is not a tensor.
     InvalidLambdaError
-        If `lam` is not a λ, or could enlarge `x`.
+        If `lam` is not a λ, or could enlarge `x`. A constant of PyTensor is validated like a
+        number; another variable is not.
 
     Examples
     --------
@@ -149,70 +157,76 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> pytensor.grad(cost, x).eval({x: [1.0, 2.0]})
     array([-1., -2.])
     """
-    if not isinstance(x, Variable):
-        try:
-            x = pt.as_tensor_variable(x)
-        except Exception as error:
-            raise revgrad.UnsupportedTypeError(
-                f"PyTensor makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
-                f"{error}). Pass a PyTensor variable, or an array."
-            ) from error
-    if not isinstance(x.type, DenseTensorType):
-        raise revgrad.UnsupportedTypeError(
-            f"reverse() got a PyTensor variable of type {x.type}, which is no dense tensor. "
-            "Reverse the tensors it is made of."
-        )
-    if not x.dtype.startswith("float"):
-        raise no_gradient_error(x, x.dtype)
-    lam = as_lambda(lam, x)
-    return _op_for(x.type, lam.type)(x, lam)
+    x = _as_tensor(x)
+    return _apply(x, resolve(x, lam, native))
 
 
-@functools.lru_cache(maxsize=None)
-def _op_for(x_type: Any, lam_type: Any) -> ReverseGradient:
-    return ReverseGradient(x_type, lam_type)
-
-
-def as_lambda(lam: Any, x: Any) -> Any:
-    """Return λ as a PyTensor variable that suits `x`.
+@set_module("revgrad_pytensor")
+def scale_gradient(x: Any, factor: Lambda) -> TensorVariable[Any, Any]:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters
     ----------
-    lam : float, numpy.ndarray, LambdaVariable or pytensor variable
-        λ.
     x : pytensor variable
-        What is to be reversed.
+        A dense tensor of any shape, of floating dtype.
+    factor : float, numpy.ndarray, LambdaVariable or pytensor variable
+        Any real, finite number. What `revgrad_pytensor.reverse_gradient` says of λ holds for it.
 
     Returns
     -------
     pytensor variable
-        Of the dtype of `x`, with at most its dimensions.
+        Of the type of `x`.
 
     Raises
     ------
+    UnsupportedTypeError
+        If the dtype of `x` carries no gradient, or `x` is not a tensor.
     InvalidLambdaError
-        If `lam` is not a λ, could enlarge `x`, or is too large for its dtype.
+        If `factor` is not real and finite, or could enlarge `x`.
+
+    Examples
+    --------
+    >>> import pytensor
+    >>> import pytensor.tensor as pt
+    >>> x = pt.dvector("x")
+    >>> cost = (scale_gradient(x, 2) ** 2).sum()
+    >>> pytensor.grad(cost, x).eval({x: [1.0, 2.0]})
+    array([4., 8.])
     """
-    lam = normalize_lambda(lam)
-    if isinstance(lam, (float, np.ndarray)):
-        lam = pt.constant(cast_lambda(lam, x.dtype), dtype=x.dtype)
-    elif isinstance(lam, revgrad.LambdaVariable):
-        lam = lam.cell(revgrad.get_backend("pytensor"))
-    elif not isinstance(lam, Variable):
-        raise unknown_lambda_error(lam, "a PyTensor tensor")
-    if not isinstance(lam.type, DenseTensorType) or lam.dtype.startswith(("complex", "bool")):
-        raise revgrad.InvalidLambdaError(
-            f"λ must be a dense tensor of real numbers; got a PyTensor variable of type {lam.type}"
-        )
-    check_lambda_shape(_static_shape(lam), _static_shape(x))
-    return lam if lam.dtype == x.dtype else pt.cast(lam, x.dtype)
+    x = _as_tensor(x)
+    return multiply_gradient(x, resolve(x, factor, native, signed=True))
 
 
-def _static_shape(variable: Any) -> Any:
-    return tuple(variable.type.shape)
+def multiply_gradient(x: Any, factor: Any) -> TensorVariable[Any, Any]:
+    """Return `x` with a gradient that is multiplied by a resolved factor."""
+    return _apply(x, -factor)
 
 
-@node_rewriter([ReverseGradient])
+def _as_tensor(x: Any) -> Any:
+    """Return a PyTensor variable."""
+    if isinstance(x, Variable):
+        return x
+    try:
+        return pt.as_tensor_variable(x)
+    except Exception as error:
+        raise UnsupportedTypeError(
+            f"PyTensor makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
+            f"{error}). Pass a PyTensor variable, or an array."
+        ) from error
+
+
+def _apply(x: Any, lam: Any) -> TensorVariable[Any, Any]:
+    """Return the output of a node that reverses `x` with a resolved λ of either sign."""
+    return cast("TensorVariable[Any, Any]", _op_for(x.type, lam.type)(x, lam))
+
+
+@functools.lru_cache(maxsize=None)
+def _op_for(x_type: Any, lam_type: Any) -> ReverseGradient:
+    """Return the same Op for the same types, so that equal nodes are merged."""
+    return ReverseGradient(x_type, lam_type)
+
+
+@node_rewriter([ReverseGradient])  # type: ignore[untyped-decorator, unused-ignore]
 def remove_reverse_gradient(fgraph: Any, node: Any) -> Any:
     """Replace the output by `x`: the gradient has been taken when a function is compiled."""
     return [node.inputs[0]]
@@ -220,7 +234,7 @@ def remove_reverse_gradient(fgraph: Any, node: Any) -> Any:
 
 # Before all that could be held up by the Op; not part of canonicalize, because people, and PyMC,
 # canonicalise graphs that they differentiate later.
-optdb.register(
+optdb.register(  # type: ignore[no-untyped-call, unused-ignore]
     "remove_reverse_gradient",
     in2out(remove_reverse_gradient, name="remove_reverse_gradient"),
     "fast_run",

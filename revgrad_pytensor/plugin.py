@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"pytensor"``."""
+    """Announce the backend ``"pytensor"``."""
     return (
         revgrad.BackendSpec(
             name="pytensor",

@@ -1,19 +1,20 @@
-"""Adapts the function to the core."""
+"""`TensorflowBackend`: TensorFlow as the core sees it."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
 
 from revgrad import Backend
-from revgrad_tensorflow.ops import reverse_gradient
+from revgrad_tensorflow import ops
+from revgrad_tensorflow.native import native
 
 
 class TensorflowBackend(Backend):
-    """Reverses tensors; the cell of a `LambdaVariable` is a variable that is not trained."""
+    """Reverses tensors, variables and ragged tensors."""
 
+    native = native
     capabilities = frozenset(
         {
             "compilations",
@@ -21,10 +22,15 @@ class TensorflowBackend(Backend):
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
+            "modes",
             "operations",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "vectorised",
             "views",
@@ -33,27 +39,21 @@ class TensorflowBackend(Backend):
 
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return ``reverse_gradient(x, lam)``."""
-        return reverse_gradient(x, lam)
+        return ops.reverse_gradient(x, lam)
 
-    def new_cell(self, value: float) -> Any:
-        """Return a variable in float64: it is cast to the dtype of each `x`, not before."""
-        # In a thread of its own, where nothing is traced: a function takes over what is made while
-        # it is traced, traces again, and from its second trace on refuses it.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(
-                tf.Variable, value, trainable=False, dtype="float64", name="lam"
-            ).result()
+    def scale_gradient(self, x: Any, factor: Any) -> Any:
+        """Return ``scale_gradient(x, factor)``."""
+        return ops.scale_gradient(x, factor)
 
-    def set_cell(self, cell: Any, value: float) -> None:
-        """Store `value` in the variable."""
-        with tf.init_scope():  # now, and not at each run of a function that is being traced
-            cell.assign(value)
+    def multiply_gradient(self, x: Any, factor: Any) -> Any:
+        """Return `x`, whose gradient is multiplied by a tensor."""
+        return ops.multiply_gradient(x, factor)
 
     @property
     def xp(self) -> Any:
         """The package ``tensorflow`` itself."""
         return tf
 
-    def constant(self, value: float, like: Any) -> Any:
+    def constant(self, value: float, like: Any) -> tf.Tensor:
         """Return a constant of the dtype of `like`: that of a Python float would be float32."""
         return tf.constant(value, dtype=like.dtype)

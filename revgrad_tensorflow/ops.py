@@ -1,34 +1,30 @@
-"""`reverse_gradient`: the reversal as a TensorFlow function with a gradient of its own."""
+"""`reverse_gradient` and `scale_gradient`: TensorFlow functions with a gradient of their own."""
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Callable, List
 
-import numpy as np
 import tensorflow as tf
 
-import revgrad
-from revgrad.backend import (
-    cast_lambda,
-    check_lambda_shape,
-    normalize_lambda,
-    no_gradient_error,
-    unknown_lambda_error,
-)
+from revgrad import InvalidLambdaError, UnsupportedTypeError
+from revgrad._names import set_module
+from revgrad.backend import resolve
+from revgrad_tensorflow.native import native
 
-__all__ = ["as_lambda", "reverse_gradient"]
+__all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
 
 
+@set_module("revgrad_tensorflow")
 def reverse_gradient(x: Any, lam: Any) -> Any:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
     ----------
     x : tf.Tensor, tf.Variable or tf.RaggedTensor
-        Of any shape and of a floating or complex dtype.
+        Any shape, a floating or complex dtype.
     lam : float, numpy.ndarray, tf.Tensor, tf.Variable or LambdaVariable
-        λ. A variable is read at the forward pass: what it holds may change between two runs of a
-        traced function, as an argument of the function may; nothing is traced again. An array
+        λ. A variable is read at the forward pass: its value may change between two runs of a
+        traced function, as an argument of the function may, and nothing is traced again. An array
         must broadcast to `x` without enlarging it.
 
     Returns
@@ -39,16 +35,18 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     Raises
     ------
     UnsupportedTypeError
-        If the dtype of `x` carries no gradient, or TensorFlow makes no tensor of it.
+        If the dtype of `x` carries no gradient, or `x` cannot be converted to a tensor.
     InvalidLambdaError
-        If `lam` is not a λ, or would enlarge `x`.
+        If `lam` is not a λ, or would enlarge `x`. An eager tensor on the CPU, and a variable
+        outside a graph, are validated like a number; a symbolic tensor, and a variable in a
+        graph, are not.
 
     Notes
     -----
-    The gradient is that of a `tf.custom_gradient`, which TensorFlow by itself loses without a word
-    under a `tf.autodiff.ForwardAccumulator` and in a gradient through `tf.vectorized_map`: both
-    look at the operations inside. Here they find a `tf.stop_gradient`, and take the ways that are
-    left: the gradient that was recorded, that of a call, and a rule of ours for vectorising.
+    A bare `tf.custom_gradient` is silently lost under a `tf.autodiff.ForwardAccumulator` and in a
+    gradient through `tf.vectorized_map`: both differentiate the operations inside. Here these are
+    a `tf.stop_gradient`, so that TensorFlow falls back on the recorded gradient, on the gradient
+    of a function call, or on a conversion rule for `tf.vectorized_map`.
 
     Examples
     --------
@@ -59,97 +57,121 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> float(tape.gradient(y, x))
     -3.0
     """
-    if isinstance(x, tf.RaggedTensor):
-        return x.with_flat_values(reverse_gradient(x.flat_values, _for_ragged(lam)))
-    try:
-        x = tf.convert_to_tensor(x)
-    except (TypeError, ValueError) as error:
-        raise revgrad.UnsupportedTypeError(
-            f"TensorFlow makes no tensor of a {type(x).__name__}. Pass a tensor, a variable or an "
-            "array; of a sparse tensor, reverse the values."
-        ) from error
-    if not (x.dtype.is_floating or x.dtype.is_complex):
-        raise no_gradient_error(x, x.dtype.name)
-    lam = as_lambda(lam, x)
-    return _reverse(x, lam) if tf.executing_eagerly() else _reverse_in_graph(x, lam)
+    x = _as_tensor(x)
+    return multiply_gradient(x, -resolve(x, lam, native))
 
 
-def as_lambda(lam: Any, x: Any) -> Any:
-    """Return λ as a tensor that suits `x`.
+@set_module("revgrad_tensorflow")
+def scale_gradient(x: Any, factor: Any) -> Any:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
     Parameters
     ----------
-    lam : float, numpy.ndarray, tf.Tensor, tf.Variable or LambdaVariable
-        λ.
-    x : tf.Tensor
-        What is to be reversed.
+    x : tf.Tensor, tf.Variable or tf.RaggedTensor
+        Any shape, a floating or complex dtype.
+    factor : float, numpy.ndarray, tf.Tensor, tf.Variable or LambdaVariable
+        Any real, finite number; otherwise as λ of `reverse_gradient`.
 
     Returns
     -------
-    tf.Tensor
-        Of the real dtype of `x`, with at most its dimensions.
+    tf.Tensor or tf.RaggedTensor
+        Of the shape and dtype of `x`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If the dtype of `x` carries no gradient, or `x` cannot be converted to a tensor.
+    InvalidLambdaError
+        If `factor` is not a factor, or would enlarge `x`.
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> x = tf.constant([3.0, 4.0])
+    >>> with tf.GradientTape() as tape:
+    ...     tape.watch(x)
+    ...     y = scale_gradient(x, tf.where(x > 3, -0.5, 1.0)) ** 2
+    >>> tape.gradient(y, x).numpy()
+    array([ 6., -4.], dtype=float32)
+    """
+    x = _as_tensor(x)
+    return multiply_gradient(x, resolve(x, factor, native, signed=True))
+
+
+def multiply_gradient(x: Any, factor: tf.Tensor) -> Any:
+    """Return `x` unchanged and multiply the gradient that flows back through it by a factor.
+
+    Parameters
+    ----------
+    x : tf.Tensor or tf.RaggedTensor
+        Any shape, a floating or complex dtype.
+    factor : tf.Tensor
+        Of the real dtype of `x`, broadcasting to it without enlarging it.
+
+    Returns
+    -------
+    tf.Tensor or tf.RaggedTensor
+        Of the shape and dtype of `x`.
 
     Raises
     ------
     InvalidLambdaError
-        If `lam` is not a λ, would enlarge `x`, or is too large for its dtype.
+        If `x` is ragged and `factor` is not a scalar.
     """
-    lam, real = normalize_lambda(lam), x.dtype.real_dtype
-    if isinstance(lam, (float, np.ndarray)):
-        lam = tf.constant(cast_lambda(lam, real.as_numpy_dtype))
-    elif isinstance(lam, revgrad.LambdaVariable):
-        lam = lam.cell(revgrad.get_backend("tensorflow"))
-    elif not isinstance(lam, (tf.Tensor, tf.Variable)):
-        raise unknown_lambda_error(lam, "a tensor or variable of TensorFlow")
-    if not (lam.dtype.is_floating or lam.dtype.is_integer):
-        raise revgrad.InvalidLambdaError(
-            f"λ must be real; got a tensor of dtype {lam.dtype.name}. Cast it to a float dtype."
-        )
-    if lam.shape.rank and x.shape.rank is not None:
-        check_lambda_shape(lam.shape, x.shape)
-    return tf.cast(lam, real)
+    if isinstance(x, tf.RaggedTensor):
+        if factor.shape.rank != 0:
+            raise InvalidLambdaError(
+                f"Expected a scalar as λ or factor of a ragged tensor; got the shape "
+                f"{factor.shape}. Pass x.flat_values, with one λ for each of them."
+            )
+        return x.with_flat_values(multiply_gradient(x.flat_values, factor))
+    return _scale(x, factor) if tf.executing_eagerly() else _scale_in_graph(x, factor)
 
 
-def _for_ragged(lam: Any) -> Any:
-    lam = normalize_lambda(lam)
-    if getattr(lam, "shape", ()) not in ((), tf.TensorShape(())):
-        raise revgrad.InvalidLambdaError(
-            f"λ of shape {tuple(lam.shape)} was given for a ragged tensor, which takes one number. "
-            "Reverse its flat_values with one λ for each of them."
-        )
-    return lam
+def _as_tensor(x: Any) -> Any:
+    if isinstance(x, tf.RaggedTensor):
+        return x
+    try:
+        return tf.convert_to_tensor(x)
+    except (TypeError, ValueError) as error:
+        raise UnsupportedTypeError(
+            f"TensorFlow cannot convert a {type(x).__name__} to a tensor. Pass a tensor, a "
+            "variable or an array; of a sparse tensor, pass the values."
+        ) from error
 
 
-@tf.custom_gradient
-def _reverse(x: Any, lam: Any) -> Any:
+def _identity_and_pullback(x: Any, factor: Any) -> Any:
     def pullback(g: Any) -> Any:
-        factor = -tf.stop_gradient(lam)
+        c = tf.stop_gradient(factor)
         if g.dtype.is_complex:  # as a complex product, inf would become nan
-            return tf.complex(factor * tf.math.real(g), factor * tf.math.imag(g)), None
-        return factor * g, None
+            return tf.complex(c * tf.math.real(g), c * tf.math.imag(g)), None
+        return c * g, None
 
-    # Without stop_gradient, a ForwardAccumulator would push t instead of -λt.
+    # Without stop_gradient, a ForwardAccumulator would push t instead of factor * t.
     return tf.stop_gradient(x), pullback
 
 
-def _reverse_in_graph(x: Any, lam: Any) -> Any:
+_scale: Callable[[Any, Any], Any] = tf.custom_gradient(_identity_and_pullback)
+
+
+def _scale_in_graph(x: Any, factor: Any) -> Any:
     # A function of its own, because a ForwardAccumulator inside the function that is traced now
-    # would see no way through stop_gradient; here it takes the gradient of the call. And a new one
-    # each time, because TensorFlow does not lock the gradient of a function that threads share.
-    function = tf.function(_reverse_with_rule, autograph=False)
-    return function.get_concrete_function(x, lam)(x, lam)
+    # would find nothing behind stop_gradient; here it takes the gradient of the call. And a new
+    # one each time, because TensorFlow does not lock the gradient of a function that threads share.
+    function = tf.function(_scale_with_rule, autograph=False)
+    return function.get_concrete_function(x, factor)(x, factor)
 
 
-def _reverse_with_rule(x: Any, lam: Any) -> Any:
-    y = _reverse(x, lam)
+def _scale_with_rule(x: Any, factor: Any) -> Any:
+    y = _scale(x, factor)
     y.op.pfor_converter = _vectorised
     return y
 
 
 def _vectorised(pfor_input: Any) -> List[Any]:
-    """Convert the operation of `_reverse` for `tf.vectorized_map`, which forgets its gradient."""
-    _, x, lam = pfor_input.inputs
-    pfor_input.stack_inputs([1])  # every λ of the batch meets the same x
+    """Convert the operation of `_scale` for `tf.vectorized_map`, which loses its gradient."""
+    _, x, factor = pfor_input.inputs
+    pfor_input.stack_inputs([1])  # every factor of the batch meets the same x
     pfor_input.expanddim_inputs_for_broadcast()
-    _, xs, lams = pfor_input.inputs
-    return [xs._replace(t=_reverse_with_rule(xs.t, lams.t)), x, lam]
+    _, xs, factors = pfor_input.inputs
+    return [xs._replace(t=_scale_with_rule(xs.t, factors.t)), x, factor]

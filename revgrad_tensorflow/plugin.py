@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"tensorflow"``."""
+    """Return the spec of the backend ``"tensorflow"``."""
     return (
         revgrad.BackendSpec(
             name="tensorflow",

@@ -1,9 +1,9 @@
-"""Lets the conformance kit drive TensorFlow."""
+"""`TensorflowHarness`: lets the conformance suite drive TensorFlow."""
 
 from __future__ import annotations
 
 import tempfile
-from typing import Any, Callable, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Tuple, cast
 
 import numpy as np
 import tensorflow as tf
@@ -12,8 +12,10 @@ from revgrad.testing import Harness
 
 __all__ = ["TensorflowHarness", "graph_operations"]
 
-# What moves data and computes nothing.
+# Operations that move data and compute nothing.
 _NOT_COUNTED = {"_Arg", "_Retval", "_DeviceArg", "_DeviceRetval", "Const", "NoOp"}
+
+_MODES = ("eager", "graph", "xla")
 
 # Before TensorFlow 2.14 the bfloat16 of its arrays was one of its own.
 _HAS_ML_DTYPES = tf.bfloat16.as_numpy_dtype.__module__ == "ml_dtypes"
@@ -30,33 +32,43 @@ class TensorflowHarness(Harness):
 
     backend = "tensorflow"
     half_dtypes = ("float16", "bfloat16") if _HAS_ML_DTYPES else ("float16",)
-    subnormals = False  # TensorFlow takes them for zero on the CPU
+    subnormals = False  # TensorFlow flushes them to zero on the CPU
     mode = "graph"
+    unsupported = {
+        "layers": "the layer for TensorFlow is that of revgrad_keras",
+        "rewritten": "TensorFlow optimises a graph after the gradient was taken, not before",
+    }
 
     def __init__(self) -> None:
         self._traces = 0
 
-    def _function(self, function: Callable[..., Any], *specs: Any) -> Callable[..., Any]:
+    def _traced(
+        self, function: Callable[..., Any], *specs: Any, mode: str = ""
+    ) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
             self._traces += 1  # runs while TensorFlow traces, and at no other time
             return function(*arguments)
 
-        if self.mode == "eager":
-            return _on_arrays(counted)
-        traced = tf.function(counted, autograph=False, jit_compile=self.mode == "xla" or None)
-        return _on_arrays(traced.get_concrete_function(*specs))
+        mode = mode or self.mode
+        if mode == "eager":
+            return counted
+        traced: Any = tf.function(counted, autograph=False, jit_compile=mode == "xla" or None)
+        return cast(Callable[..., Any], traced.get_concrete_function(*specs))
+
+    def _function(self, function: Callable[..., Any], *specs: Any) -> Callable[..., Any]:
+        return _on_arrays(self._traced(function, *specs))
 
     def program(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Trace the value and the pullback."""
         return self._pulled_back(fn, shape, dtype)
 
-    def _pulled_back(self, fn: Any, shape: Any, dtype: Any, *lam: Any) -> Any:
+    def _pulled_back(self, fn: Any, shape: Any, dtype: Any, *lam: Any, mode: str = "") -> Any:
         def pulled_back(x: Any, *rest: Any) -> Any:
             *lam, g = rest
             return _pulled_back(lambda x: fn(x, *lam), x, g)
 
         x, g = tf.TensorSpec(shape, dtype), tf.TensorSpec(None, dtype)  # fn may return a scalar
-        return self._function(pulled_back, x, *lam, g)
+        return _on_arrays(self._traced(pulled_back, x, *lam, g, mode=mode))
 
     def constant(self, array: Any) -> Any:
         """Return a tensor."""
@@ -76,6 +88,98 @@ class TensorflowHarness(Harness):
             traced(each)
         tf.vectorized_map(see, x)
         return seen
+
+    def several_outputs(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Take the gradient inside the function, and around it."""
+
+        def pulled_back(function: Any) -> Any:
+            def run(x: Any, gs: Any) -> Any:
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    ys = function(x)
+                return ys, tape.gradient(ys, x, [gs[i] for i in range(len(ys))])
+
+            return run
+
+        x, gs = tf.TensorSpec(shape, dtype), tf.TensorSpec((None, *shape), dtype)
+        programs = {
+            "a tape in the function": self._function(pulled_back(fn), x, gs),
+            "a tape around the function": _on_arrays(pulled_back(self._traced(fn, x))),
+        }
+        return {
+            how: lambda x, gs, program=program: program(x, np.stack(gs))
+            for how, program in programs.items()
+        }
+
+    def in_place(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Assign to a variable that was reversed; no tensor of TensorFlow can be written to."""
+        variable = tf.Variable(tf.zeros(shape, dtype))
+
+        def program(copied: Any) -> Any:
+            def pulled_back(x: Any, g: Any) -> Any:
+                variable.assign(x)
+                with tf.GradientTape() as tape:
+                    y = fn(copied(variable))
+                    variable.assign(tf.nn.relu(variable))
+                    y = y + variable
+                return y, tape.gradient(y, variable, g)
+
+            return self._function(pulled_back, *[tf.TensorSpec(shape, dtype)] * 2)
+
+        return {"assign": (program(lambda x: x), program(lambda x: x * tf.ones_like(x)))}
+
+    def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Run eagerly, traced, compiled, and where functions run eagerly or nothing is recorded."""
+
+        def after_one_that_is_not_recorded(x: Any) -> Any:
+            with tf.GradientTape() as tape, tape.stop_recording():
+                fn(x)
+            return fn(x)
+
+        def functions_run_eagerly(*arrays: Any) -> Any:
+            tf.config.run_functions_eagerly(True)
+            try:
+                return _on_arrays(tf.function(lambda x, g: _pulled_back(fn, x, g)))(*arrays)
+            finally:
+                tf.config.run_functions_eagerly(False)
+
+        return {
+            **{mode: self._pulled_back(fn, shape, dtype, mode=mode) for mode in _MODES},
+            "after one that is not recorded": self.program(
+                after_one_that_is_not_recorded, shape, dtype
+            ),
+            "run_functions_eagerly": functions_run_eagerly,
+        }
+
+    def instances(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Reverse variables, one of a strategy among them, and a ragged tensor."""
+        zeros = tf.zeros(shape, dtype)
+        variables = {
+            "a variable": tf.Variable(zeros),
+            "a variable that is not trained": tf.Variable(zeros, trainable=False),
+        }
+        with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+            variables["a mirrored variable"] = tf.Variable(zeros)
+
+        def program(variable: Any) -> Any:
+            traced = self._function(
+                lambda g: _pulled_back(fn, variable, g), tf.TensorSpec(shape, dtype)
+            )
+
+            def run(x: Any, g: Any) -> Any:
+                variable.assign(x)
+                return traced(g)
+
+            return run
+
+        programs = {name: program(variable) for name, variable in variables.items()}
+        if shape:
+            programs["a ragged tensor"] = self.program(
+                lambda x: fn(tf.RaggedTensor.from_row_lengths(x, shape[:1])).flat_values,
+                shape,
+                dtype,
+            )
+        return programs
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Look at the memory of tensors that are not traced."""
@@ -156,14 +260,14 @@ def graph_operations(function: Any, *arguments: Any) -> List[str]:
     function : callable
         What `tf.function` returned.
     *arguments : tensors
-        What it is run with.
+        The arguments of the run.
 
     Returns
     -------
     list of str
         Names as in ``"Mul"``, without those that only move data.
     """
-    from tensorflow.python.eager import context  # no public way leads to the graph that runs
+    from tensorflow.python.eager import context  # there is no public access to the graph that runs
 
     traced = function.get_concrete_function(*arguments)
     context.enable_run_metadata()  # for the first run, which optimises
@@ -179,11 +283,11 @@ def graph_operations(function: Any, *arguments: Any) -> List[str]:
 
 def _pulled_back(fn: Any, x: Any, g: Any) -> Tuple[Any, Any]:
     with tf.GradientTape() as tape:
-        if x.dtype.is_floating:  # what is not is for fn to refuse
+        if x.dtype.is_floating:  # fn refuses any other
             tape.watch(x)
         y = fn(x)
     gradient = tape.gradient(y, x, g)
-    # That of a gather, as vectorized_map makes them, is of IndexedSlices.
+    # The gradient of a gather, which vectorized_map makes, is an IndexedSlices.
     return y, gradient if gradient is None else tf.convert_to_tensor(gradient)
 
 

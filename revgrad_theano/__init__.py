@@ -1,4 +1,4 @@
-"""Gradient reversal for Theano: the backend ``"theano"`` of `revgrad`, and its native Op.
+"""Gradient reversal for Theano: the backend ``"theano"`` of `revgrad`, and its native Ops.
 
 Importing this package imports no Theano; its names load it on first use. On a Python or NumPy that
 is newer than Theano, ``import revgrad_theano.compat`` comes before ``import theano``.
@@ -6,17 +6,24 @@ is newer than Theano, ``import revgrad_theano.compat`` comes before ``import the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
-    from revgrad_theano.ops import ReverseGradient, reverse_gradient
+    from revgrad_theano.ops import (
+        ReverseGradient,
+        ScaleGradient,
+        reverse_gradient,
+        scale_gradient,
+    )
 
-__all__ = ["ReverseGradient", "reverse_gradient"]
+__all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from revgrad_theano import ops
+    return lazy(__name__, dict.fromkeys(__all__, "ops"), name)
 
-        return getattr(ops, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> List[str]:
+    return __all__

@@ -1,21 +1,18 @@
-"""Adapts the Op to the core."""
+"""Adapts the Ops to the core."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from revgrad import Backend
-from revgrad_theano.ops import reverse_gradient  # first: where Theano fails, it says what to do
-
-import theano
-import theano.tensor
+from revgrad.backend import Backend
+from revgrad_theano.native import T, native
+from revgrad_theano.ops import reverse_gradient, scale_gradient
 
 
 class TheanoBackend(Backend):
-    """Reverses Theano variables; the cell of a `LambdaVariable` is a shared scalar."""
+    """Reverses Theano variables."""
 
+    native = native
     capabilities = frozenset(
         {
             "compilations",
@@ -23,33 +20,36 @@ class TheanoBackend(Backend):
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
+            "modes",
             "operations",
             "rewritten",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "vectorised",
             "views",
         }
     )
 
+    def multiply_gradient(self, x: Any, factor: Any) -> Any:
+        """Return ``ScaleGradient()(x, factor)``, which validates the factor."""
+        return scale_gradient(x, factor)
+
+    scale_gradient = multiply_gradient
+
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return ``ReverseGradient()(x, lam)``."""
         return reverse_gradient(x, lam)
 
-    def new_cell(self, value: float) -> Any:
-        """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""
-        return theano.shared(np.asarray(value, dtype="float64"), name="lam")
-
-    def set_cell(self, cell: Any, value: float) -> None:
-        """Store `value` in the shared scalar."""
-        cell.set_value(np.asarray(value, dtype="float64"))
-
     @property
     def xp(self) -> Any:
         """`theano.tensor`."""
-        return theano.tensor
+        return T
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`.
@@ -57,4 +57,4 @@ class TheanoBackend(Backend):
         Theano gives a Python float a dtype without a look at what it meets. Beside a float32 it
         may be float64, and raise it; with ``floatX=float32``, 0.7 beside a float64 is 0.69999999.
         """
-        return theano.tensor.constant(value, dtype=like.dtype)
+        return T.constant(value, dtype=like.dtype)

@@ -112,8 +112,11 @@ def _distutils_sysconfig() -> Dict[str, Any]:
 
     def get_python_lib(plat_specific: bool = False, standard_lib: bool = False) -> str:
         return sysconfig.get_path(
-            ("plat" if plat_specific else "") + "stdlib" if standard_lib
-            else "platlib" if plat_specific else "purelib"
+            ("plat" if plat_specific else "") + "stdlib"
+            if standard_lib
+            else "platlib"
+            if plat_specific
+            else "purelib"
         )
 
     return {
@@ -144,14 +147,16 @@ def _numpy_linalg_linalg() -> Dict[str, Any]:
 def _downsample() -> Dict[str, Any]:
     # Removed in Theano 1.0; Lasagne 0.1 pools with it.
     def max_pool_2d(
-        input: Any, ds: Any, ignore_border: Any = None, st: Any = None, padding: Any = (0, 0),
+        input: Any,
+        ds: Any,
+        ignore_border: Any = None,
+        st: Any = None,
+        padding: Any = (0, 0),
         mode: str = "max",
     ) -> Any:
         from theano.tensor.signal.pool import pool_2d
 
-        return pool_2d(
-            input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding, mode=mode
-        )
+        return pool_2d(input, ws=ds, ignore_border=ignore_border, stride=st, pad=padding, mode=mode)
 
     return {"max_pool_2d": max_pool_2d}
 
@@ -195,10 +200,18 @@ def _cxxflags() -> List[str]:
     if _NUMPY >= "2.1.0":
         flags.append("-DNPY_PY3K")
         for old, new, members in (
-            ("PyInt", "PyLong", "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
-             "AsUnsignedLongMask"),
-            ("PyString", "PyBytes", "Check CheckExact FromString FromStringAndSize FromFormat "
-             "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel"),
+            (
+                "PyInt",
+                "PyLong",
+                "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
+                "AsUnsignedLongMask",
+            ),
+            (
+                "PyString",
+                "PyBytes",
+                "Check CheckExact FromString FromStringAndSize FromFormat "
+                "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel",
+            ),
         ):
             flags += [f"-D{old}_{member}={new}_{member}" for member in members.split()]
         flags += ["-DPyInt_AS_LONG=PyLong_AsLong", "-DPyNumber_Int=PyNumber_Long"]
@@ -212,7 +225,7 @@ def _scipy_openblas() -> List[str]:
         return []
     folder = os.path.join(os.path.dirname(os.path.dirname(scipy.origin)), "scipy.libs")
     for path in glob.glob(os.path.join(glob.escape(folder), "lib*openblas*.so")):
-        name = os.path.basename(path)[len("lib"):-len(".so")]
+        name = os.path.basename(path)[len("lib") : -len(".so")]
         if "openblas64" in name or " " in path:  # 64-bit integers; a flag cannot hold a space
             continue
         flags = [f"-L{folder}", f"-l{name}", f"-Wl,--disable-new-dtags,-rpath,{folder}"]
@@ -314,7 +327,8 @@ def _edits() -> Dict[str, Dict[str, str]]:
     # partition and argpartition order the k largest differently. topk computes values with one and
     # their gradient with the other: take both from argpartition.
     edit(
-        "tensor.sort", r"np\.partition\(x, -k, axis=axis\)",
+        "tensor.sort",
+        r"np\.partition\(x, -k, axis=axis\)",
         "np.take_along_axis(x, np.argpartition(x, -k, axis=axis), axis)",
     )
     # The iterator behind the gradient of x[indices] is private. Without C code, Theano calls
@@ -325,13 +339,15 @@ def _edits() -> Dict[str, Dict[str, str]]:
     edit("scalar.basic", r"np\.all\(x == x_\)", "np.all(np.asarray(x) == x_)")
     # NumPy's complex numbers are C's own, no longer a struct that Theano can derive from.
     edit(
-        "scalar.basic", r": public npy_complex%\(nbits\)s\s*{",
+        "scalar.basic",
+        r": public npy_complex%\(nbits\)s\s*{",
         "{ npy_float%(half_nbits)s real, imag;",
     )
     # NumPy 1 wrapped a Python int that does not fit the dtype. NumPy 2 raises, which Theano takes
     # for an int beyond int64: T.constant(-300) became the uint64 18446744073709551316.
     edit(
-        "misc.safe_asarray", r"rval = np\.asarray\(a, dtype=dtype, order=order\)",
+        "misc.safe_asarray",
+        r"rval = np\.asarray\(a, dtype=dtype, order=order\)",
         "try:\n        \\g<0>\n    except OverflowError:\n"
         "        rval = np.array(a, 'int64').astype(dtype)",
     )
@@ -402,12 +418,12 @@ def apply() -> None:
     Raises
     ------
     ImportError
-        If Theano was imported before and failed: parts of it are loaded and cannot be mended.
+        If Theano was imported before and failed: parts of it are loaded and cannot be repaired.
     """
     if "theano" not in sys.modules and any(name.startswith("theano.") for name in sys.modules):
         raise ImportError(
             "theano was imported before revgrad_theano.compat, and failed: parts of it are loaded "
-            "and cannot be mended. Restart Python (in a notebook: the kernel) and import "
+            "and cannot be repaired. Restart Python (in a notebook: the kernel) and import "
             "revgrad_theano.compat before theano; a program you cannot change runs with python -m "
             "revgrad_theano.compat script.py"
         )

@@ -28,7 +28,7 @@ LASAGNE = "Lasagne>=0.1"
 
 # Runs at the start of every Python process of the build, in place of the user's sitecustomize,
 # which it runs afterwards.
-_SITECUSTOMIZE = '''
+_SITECUSTOMIZE = """
 import configparser, importlib.machinery, importlib.util, os, sys
 if not hasattr(configparser, "SafeConfigParser"):  # removed in Python 3.12
     configparser.SafeConfigParser = configparser.ConfigParser
@@ -38,7 +38,7 @@ path = [each for each in sys.path if os.path.abspath(each) != here]
 spec = importlib.machinery.PathFinder.find_spec("sitecustomize", path)
 if spec is not None:
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
-'''
+"""
 
 
 def main(arguments: Optional[List[str]] = None) -> None:

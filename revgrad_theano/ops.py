@@ -1,48 +1,135 @@
-"""`ReverseGradient`: the reversal as a Theano Op, and the rewrite that compiles it away."""
+"""The native Ops `ReverseGradient` and `ScaleGradient`, and the rewrite that compiles them away."""
 
 from __future__ import annotations
 
 from typing import Any, List
 
-import numpy as np
+from revgrad._names import set_module
+from revgrad.backend import resolve
+from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
+from revgrad_theano.native import Op, T, basic, native, opt, theano
 
-import revgrad
-from revgrad.backend import (
-    cast_lambda,
-    check_lambda_shape,
-    normalize_lambda,
-    no_gradient_error,
-    unknown_lambda_error,
-)
-from revgrad.exceptions import describe_error
-
-try:
-    import theano.tensor as T
-    from theano.compile.mode import optdb
-    from theano.gradient import DisconnectedType
-
-    try:  # Theano-PyMC 1.1 renamed theano.gof
-        from theano.graph import op as _op
-        from theano.graph.basic import Apply, Variable
-        from theano.graph.opt import TopoOptimizer, local_optimizer
-    except ImportError:
-        from theano.gof import Apply, TopoOptimizer, Variable, local_optimizer
-        from theano.gof import op as _op
-except Exception as error:
-    if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
-        raise
-    raise ImportError(
-        f"Theano is installed but does not import ({describe_error(error)}). Where Python "
-        "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
-    ) from error
-
-__all__ = ["ReverseGradient", "as_lambda", "reverse_gradient"]
-
-# An Op that may have C code: Theano-PyMC calls it COp, which is something else in Theano.
-Op = _op.COp if hasattr(_op, "ExternalCOp") else _op.Op
+__all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
 
-class ReverseGradient(Op):
+class _Identity(Op):  # type: ignore[misc, unused-ignore]
+    """The first input as it is; the gradient, or tangent, is what `pulled` makes of it."""
+
+    __props__ = ()
+    view_map = {0: [0]}
+    _f16_ok = True
+
+    def pulled(self, inputs: List[Any], g: Any) -> Any:
+        """Return what arrives as it is."""
+        return g
+
+    def perform(self, node: Any, inputs: List[Any], output_storage: List[List[Any]]) -> None:
+        """Pass the value on, without a copy."""
+        output_storage[0][0] = inputs[0]
+
+    def c_code(self, node: Any, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
+        """Pass the value on, without a copy; what is not a TensorType goes to `perform`."""
+        if not isinstance(node.inputs[0].type, T.TensorType):
+            raise NotImplementedError("C code is for tensors in main memory")
+        x, y = inputs[0], outputs[0]
+        return f"Py_XDECREF({y}); {y} = {x}; Py_XINCREF({y});"
+
+    def c_code_cache_version(self) -> Any:
+        """Return the version of `c_code`."""
+        return (1,)
+
+    def infer_shape(self, fgraph_or_node: Any, *args: Any) -> List[Any]:
+        """Return the shape of the first input."""
+        return [args[-1][0]]  # Theano-PyMC 1.1 passes the graph in front of the node
+
+    def connection_pattern(self, node: Any) -> List[List[bool]]:
+        """Say that the output depends on the first input alone."""
+        return [[i == 0] for i in range(len(node.inputs))]
+
+    def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
+        """Return the gradient of the first input; the others get none."""
+        (g,) = output_gradients
+        Disconnected = theano.gradient.DisconnectedType
+        if not isinstance(g.type, Disconnected):
+            g = self.pulled(inputs, g)
+        return [g] + [Disconnected()() for _ in inputs[1:]]
+
+    def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
+        """Return what `L_op` returns, for callers of the older name."""
+        return self.L_op(inputs, None, output_gradients)
+
+    def R_op(self, inputs: Any, eval_points: Any) -> List[Any]:
+        """Return the tangent, None where none arrives."""
+        return [None if eval_points[0] is None else self.pulled(inputs, eval_points[0])]
+
+
+class _SameLengths(_Identity):
+    """λ or a factor, whose lengths must be those of `x`: Theano learns them at run time.
+
+    Without it, a gradient of ones would take the shape of λ: Theano rewrites the product of λ and
+    a filled array to λ.
+    """
+
+    def make_node(self, strength: Any, *lengths: Any) -> Any:
+        return basic.Apply(self, [strength, *lengths], [strength.type()])
+
+    def perform(self, node: Any, inputs: List[Any], output_storage: List[List[Any]]) -> None:
+        strength, *lengths = inputs
+        fixed = node.inputs[0].broadcastable
+        if any(ours != theirs for ours, theirs in zip(_free(strength.shape, fixed), lengths)):
+            raise InvalidLambdaError(
+                f"A λ or factor of shape {strength.shape} does not broadcast to x: expected "
+                f"{', '.join(str(int(n)) for n in lengths)} for the lengths that its type does "
+                "not fix. Where it does not vary, use a type that fixes a length of 1: T.col, "
+                "T.row, or theano.tensor.addbroadcast(lam, axis)."
+            )
+        output_storage[0][0] = strength
+
+    def c_code(self, node: Any, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
+        raise NotImplementedError("the lengths are compared in Python")
+
+
+class _GradientOp(_Identity):
+    """The identity in `x`; the second input determines the factor of the gradient."""
+
+    def factor(self, strength: Any) -> Any:
+        """Return what the gradient is multiplied by."""
+        raise NotImplementedError
+
+    def node(self, x: Any, strength: Any, signed: bool) -> Any:
+        """Return the node, with validated inputs."""
+        if not isinstance(x, basic.Variable):
+            try:
+                x = T.as_tensor_variable(x)
+            except Exception as error:
+                raise UnsupportedTypeError(
+                    f"Theano makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
+                    f"{error}). Pass a Theano variable, or an array."
+                ) from error
+        strength = resolve(x, strength, native, signed)
+        if strength.ndim and _is_sparse(x):
+            raise InvalidLambdaError(
+                f"A sparse x takes a scalar λ or factor; got one of {strength.ndim} dimensions. "
+                "Convert x first, with theano.sparse.dense_from_sparse(x)."
+            )
+        return basic.Apply(self, [x, strength], [x.type()])
+
+    def pulled(self, inputs: List[Any], g: Any) -> Any:
+        x, strength = inputs
+        if strength.ndim and _is_sparse(g):  # of theano.sparse_grad
+            from theano.sparse import dense_from_sparse
+
+            # The C code of sparse * dense reads past the end of an array that has to be broadcast.
+            g = dense_from_sparse(g)
+        fixed = strength.broadcastable
+        if not all(fixed):
+            lengths = [x.shape[i] for i in range(x.ndim - strength.ndim, x.ndim)]
+            strength = _same_lengths(strength, *_free(lengths, fixed))
+        return self.factor(strength) * g
+
+
+@set_module("revgrad_theano")
+class ReverseGradient(_GradientOp):
     """The identity, whose gradient is multiplied by ``-lam``.
 
     ``ReverseGradient()(x, lam)``, or `reverse_gradient`, its one instance. λ is an input of the
@@ -72,11 +159,10 @@ class ReverseGradient(Op):
     [array(5.), array([-1., -2.])]
     """
 
-    __props__ = ()
-    view_map = {0: [0]}
-    _f16_ok = True
+    def factor(self, strength: Any) -> Any:
+        return -strength
 
-    def make_node(self, x: Any, lam: Any) -> Apply:
+    def make_node(self, x: Any, lam: Any) -> Any:
         """Return the node that reverses `x`.
 
         Parameters
@@ -94,146 +180,91 @@ class ReverseGradient(Op):
         Raises
         ------
         UnsupportedTypeError
-            If the dtype of `x` carries no gradient, or `x` is no tensor.
+            If the dtype of `x` carries no gradient, or `x` is not a tensor.
         InvalidLambdaError
-            If `lam` is not a λ, or could enlarge `x`.
+            If `lam` is not a λ, or could enlarge `x`. A constant of Theano is validated like a
+            number; a shared variable, or an expression, is not.
         """
-        if not isinstance(x, Variable):
-            try:
-                x = T.as_tensor_variable(x)
-            except Exception as error:
-                raise revgrad.UnsupportedTypeError(
-                    f"Theano makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
-                    f"{error}). Pass a Theano variable, or an array."
-                ) from error
-        if not (_is_dense(x) or _is_sparse(x)):
-            raise revgrad.UnsupportedTypeError(
-                f"reverse() got a Theano variable of type {x.type}, which is neither a tensor nor "
-                "a sparse matrix. Reverse the tensors it is made of."
-            )
-        if not x.dtype.startswith("float"):  # theano.grad refuses complex variables as well
-            raise no_gradient_error(x, x.dtype)
-        return Apply(self, [x, as_lambda(lam, x)], [x.type()])
+        return self.node(x, lam, signed=False)
 
-    def perform(self, node: Apply, inputs: List[Any], output_storage: List[List[Any]]) -> None:
-        """Pass the value on, without a copy."""
-        output_storage[0][0] = inputs[0]
 
-    def c_code(self, node: Apply, name: str, inputs: Any, outputs: Any, sub: Any) -> str:
-        """Pass the value on, without a copy; what is no TensorType goes to `perform`."""
-        if not isinstance(node.inputs[0].type, T.TensorType):
-            raise NotImplementedError("C code is for tensors in main memory")
-        x, _ = inputs
-        (y,) = outputs
-        return f"Py_XDECREF({y}); {y} = {x}; Py_XINCREF({y});"
+@set_module("revgrad_theano")
+class ScaleGradient(_GradientOp):
+    """The identity, whose gradient is multiplied by a factor.
 
-    def c_code_cache_version(self) -> Any:
-        """Return the version of `c_code`."""
-        return (1,)
+    ``ScaleGradient()(x, factor)``, or `scale_gradient`, its one instance. What is said of
+    `ReverseGradient` holds for it as well.
 
-    def infer_shape(self, fgraph_or_node: Any, *args: Any) -> List[Any]:
-        """Return the shape of `x`."""
-        return [args[-1][0]]  # Theano-PyMC 1.1 passes the graph in front of the node
+    Examples
+    --------
+    Reverse some of the samples only:
 
-    def connection_pattern(self, node: Apply) -> List[List[bool]]:
-        """Say that the output depends on `x`, and not on λ."""
-        return [[True], [False]]
+    >>> import theano
+    >>> import theano.tensor as T
+    >>> x, mask = T.dmatrix("x"), T.col("mask", dtype="int8")
+    >>> y = ScaleGradient()(x, T.switch(mask, -0.5, 1.0))
+    >>> theano.grad(y.sum(), x).eval({x: [[1.0, 2.0], [3.0, 4.0]], mask: [[1], [0]]})
+    array([[-0.5, -0.5],
+           [ 1. ,  1. ]])
+    """
 
-    def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
-        """Return ``-lam`` times the gradient that arrives; λ gets none."""
-        _, lam = inputs
-        (g,) = output_gradients
-        disconnected = DisconnectedType()()
-        if isinstance(g.type, DisconnectedType):
-            return [disconnected, disconnected]
-        return [-lam * g, disconnected]
+    def factor(self, strength: Any) -> Any:
+        return strength
 
-    def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
-        """Return what `L_op` returns, for callers of the older name."""
-        return self.L_op(inputs, None, output_gradients)
+    def make_node(self, x: Any, factor: Any) -> Any:
+        """Return the node that scales the gradient of `x`.
 
-    def R_op(self, inputs: Any, eval_points: Any) -> List[Any]:
-        """Return ``-lam`` times the tangent that arrives, None where none does."""
-        _, lam = inputs
-        tangent = eval_points[0]
-        return [None if tangent is None else -lam * tangent]
+        Parameters
+        ----------
+        x : theano Variable
+            A dense tensor of any shape or a sparse matrix, of floating dtype.
+        factor : float, numpy.ndarray, LambdaVariable or theano Variable
+            Any real, finite factor. A variable of the dtype of `x` is taken as it is, another is
+            cast to it.
+
+        Returns
+        -------
+        Apply
+            With one output of the type of `x`.
+
+        Raises
+        ------
+        UnsupportedTypeError
+            If the dtype of `x` carries no gradient, or `x` is not a tensor.
+        InvalidLambdaError
+            If ``factor`` is not a factor, or could enlarge `x`.
+        """
+        return self.node(x, factor, signed=True)
 
 
 reverse_gradient = ReverseGradient()
+scale_gradient = ScaleGradient()
+_same_lengths = _SameLengths()
 
 
-def as_lambda(lam: Any, x: Any) -> Any:
-    """Return λ as a Theano variable that suits `x`.
-
-    Parameters
-    ----------
-    lam : float, numpy.ndarray, LambdaVariable or theano Variable
-        λ.
-    x : theano Variable
-        What is to be reversed.
-
-    Returns
-    -------
-    theano Variable
-        Of the dtype of `x`, with at most its dimensions.
-
-    Raises
-    ------
-    InvalidLambdaError
-        If `lam` is not a λ, or could enlarge `x`.
-    """
-    lam = normalize_lambda(lam)
-    dtype = x.dtype
-    if isinstance(lam, revgrad.LambdaVariable):
-        from revgrad_theano.backend import TheanoBackend  # which imports this module
-
-        lam = lam.cell(TheanoBackend())
-    elif isinstance(lam, (float, np.ndarray)):
-        check_lambda_shape(np.shape(lam), _static_shape(x))
-        lam = T.constant(cast_lambda(lam, dtype))
-    if not isinstance(lam, Variable) or not isinstance(lam.type, T.TensorType):
-        raise unknown_lambda_error(lam, "a Theano tensor")
-    if not lam.dtype.startswith(("float", "int", "uint")):
-        raise revgrad.InvalidLambdaError(
-            f"λ must be real; got the Theano variable {lam} of dtype {lam.dtype}. Cast it to "
-            f"{dtype} first."
-        )
-    if lam.ndim and _is_sparse(x):
-        raise revgrad.InvalidLambdaError(
-            f"A sparse x takes a scalar λ; got one of {lam.ndim} dimensions. Reverse "
-            "theano.sparse.dense_from_sparse(x) instead."
-        )
-    if lam.ndim:
-        check_lambda_shape(_static_shape(lam), _static_shape(x))
-    return lam if lam.dtype == dtype else T.cast(lam, dtype)
+def _is_sparse(variable: Any) -> bool:
+    return hasattr(variable.type, "format")  # asked this way, theano.sparse need not be imported
 
 
-def _is_dense(x: Any) -> bool:
-    return hasattr(x.type, "broadcastable")  # TensorType, and the array types of GPUs
+def _free(lengths: Any, fixed: Any) -> List[Any]:
+    """Return the lengths on the axes that the type does not fix to 1."""
+    return [length for length, is_fixed in zip(lengths, fixed) if not is_fixed]
 
 
-def _is_sparse(x: Any) -> bool:
-    return hasattr(x.type, "format")  # asked this way, theano.sparse need not be imported
-
-
-def _static_shape(variable: Any) -> Any:
-    pattern = getattr(variable.type, "broadcastable", (False, False))  # a sparse type has none
-    return [1 if fixed else None for fixed in pattern]
-
-
-@local_optimizer([ReverseGradient])
-def remove_reverse_gradient(*args: Any) -> Any:
+def remove_gradient_op(*args: Any) -> Any:
     """Replace the output by `x`: the gradient has been taken when a function is compiled."""
     node = args[-1]  # Theano-PyMC 1.1 passes the graph in front of it
-    return [node.inputs[0]] if isinstance(node.op, ReverseGradient) else False
+    return [node.inputs[0]] if isinstance(node.op, _GradientOp) else False
 
+
+_remove = opt.local_optimizer([ReverseGradient, ScaleGradient])(remove_gradient_op)
 
 # 0.01 lies after the first merge (0) and before all that could be held up by the Op: ShapeOpt
 # (0.1), scan's rewrites and canonicalize (1). A stage of its own, and not part of canonicalize,
 # because people canonicalise graphs that they differentiate later.
-optdb.register(
-    "remove_reverse_gradient",
-    TopoOptimizer(remove_reverse_gradient, order="in_to_out"),
+theano.compile.mode.optdb.register(
+    "remove_gradient_op",
+    opt.TopoOptimizer(_remove, order="in_to_out"),
     0.01,
     "fast_run",
     "fast_compile",

@@ -9,7 +9,7 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Offer the backend ``"theano"``."""
+    """Return the spec of the backend ``"theano"``."""
     return (
         revgrad.BackendSpec(
             name="theano",
@@ -18,5 +18,6 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             factory="revgrad_theano.backend:TheanoBackend",
             requires="Theano>=1.0.5",
             harness="revgrad_theano.testing:TheanoHarness",
+            prepare="revgrad_theano.compat",
         ),
     )

@@ -5,22 +5,22 @@ Importing this package imports no PyTorch; its names load it on first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List
+
+from revgrad._names import lazy
 
 if TYPE_CHECKING:
     from revgrad_torch.modules import GradientReversal
-    from revgrad_torch.ops import reverse_gradient
+    from revgrad_torch.ops import reverse_gradient, scale_gradient
 
-__all__ = ["GradientReversal", "reverse_gradient"]
+__all__ = ["GradientReversal", "reverse_gradient", "scale_gradient"]
+
+_MODULES = {"GradientReversal": "modules", "reverse_gradient": "ops", "scale_gradient": "ops"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reverse_gradient":
-        from revgrad_torch.ops import reverse_gradient
+    return lazy(__name__, _MODULES, name)
 
-        return reverse_gradient
-    if name == "GradientReversal":
-        from revgrad_torch.modules import GradientReversal
 
-        return GradientReversal
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> List[str]:
+    return __all__

@@ -1,41 +1,20 @@
-"""Adapts the function to the core."""
+"""Adapts the functions to the core."""
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import torch
 
 from revgrad import Backend
-from revgrad_torch.ops import reverse_judged
-
-
-class LambdaCell:
-    """Where a compiled program and modules find the λ of a `revgrad.LambdaVariable`.
-
-    Parameters
-    ----------
-    value : float
-        λ at first.
-
-    Attributes
-    ----------
-    tensor : torch.Tensor
-        λ in float64, of no dimensions. It is replaced when λ changes, and never written to: a
-        forward pass that has seen it keeps its value for the backward pass.
-    modules : weakref.WeakSet
-        The modules whose buffers follow.
-    """
-
-    def __init__(self, value: float) -> None:
-        self.tensor = torch.tensor(value, dtype=torch.float64)
-        self.modules: Any = weakref.WeakSet()
+from revgrad_torch.native import TorchNative, native
+from revgrad_torch.ops import multiply_gradient, reverse_gradient, scale_gradient
 
 
 class TorchBackend(Backend):
-    """Reverses PyTorch tensors; the cell of a `LambdaVariable` is a `LambdaCell`."""
+    """Reverses PyTorch tensors; a `LambdaVariable` is read at each forward pass."""
 
+    native: TorchNative = native
     capabilities = frozenset(
         {
             "compilations",
@@ -43,30 +22,25 @@ class TorchBackend(Backend):
             "forward_mode",
             "graph_lambda",
             "half_precision",
+            "in_place",
+            "known_lambda",
             "lambda_array",
+            "layers",
+            "modes",
             "operations",
             "rewritten",
             "schedules",
             "second_order",
+            "several_outputs",
+            "subclasses",
             "threads",
             "vectorised",
             "views",
         }
     )
-
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``reverse_gradient(x, lam)``."""
-        return reverse_judged(x, lam)
-
-    def new_cell(self, value: float) -> LambdaCell:
-        """Return a `LambdaCell`."""
-        return LambdaCell(value)
-
-    def set_cell(self, cell: LambdaCell, value: float) -> None:
-        """Store `value` in a new tensor, and in the buffers of the modules that follow."""
-        cell.tensor = torch.tensor(value, dtype=torch.float64)
-        for module in cell.modules:
-            module.lam = value
+    multiply_gradient = staticmethod(multiply_gradient)
+    reverse = staticmethod(reverse_gradient)
+    scale_gradient = staticmethod(scale_gradient)
 
     @property
     def xp(self) -> Any:

@@ -1,23 +1,44 @@
 """`GradientReversal`: the reversal as a module, with λ in a buffer."""
 
-from typing import Any, Callable, Dict
+# No "from __future__ import annotations": torch.fx writes the annotations of forward() into code.
+from typing import TYPE_CHECKING, Any, Callable, Dict, Union
 
+import numpy as np
 import torch
 
-from revgrad import InvalidLambdaError, LambdaVariable, get_backend
-from revgrad_torch.ops import by_residual, learnable_lambda_error, reverse_gradient
+from revgrad import InvalidLambdaError, LambdaVariable
+from revgrad._names import set_module
+from revgrad._tracers import traced_as
+from revgrad.backend import lambda_as_float, learnable_lambda_error
+from revgrad_torch.native import is_compiling, is_readable, native, runs_plainly
+from revgrad_torch.ops import reverse_gradient, reverse_number, scripted_residual
 
 __all__ = ["GradientReversal"]
 
 
+def _reverse_in_graph(module: Any, x: torch.Tensor) -> torch.Tensor:
+    return reverse_gradient(x, module.lam)
+
+
+@traced_as(_reverse_in_graph)
+def _reverse(module: Any, x: torch.Tensor) -> torch.Tensor:
+    lam = module._buffers["lam"]
+    # The warm path: what reverse_gradient() does with a number, which costs less than a tensor.
+    if runs_plainly(x) and lam.__class__ is torch.Tensor and lam.is_cpu and not lam.requires_grad:
+        return reverse_number(x, module._read(lam))
+    return reverse_gradient(x, lam)
+
+
+@set_module("revgrad_torch")
 class GradientReversal(torch.nn.Module):
-    """The identity, whose gradient is multiplied by ``-lam``; λ is a buffer, and no parameter.
+    """The identity, whose gradient is multiplied by ``-lam``; λ is a buffer, not a parameter.
 
     Parameters
     ----------
-    lam : float or LambdaVariable, optional
+    lam : float, torch.Tensor or LambdaVariable, optional
         λ at first: real, finite, at least 0. A `revgrad.LambdaVariable` drives the module: what it
-        is set to is written to the buffer.
+        is set to is written to the buffer, and what is assigned to or loaded into the module is
+        written to the variable.
 
     Attributes
     ----------
@@ -29,12 +50,14 @@ class GradientReversal(torch.nn.Module):
     Raises
     ------
     InvalidLambdaError
-        If `lam`, or what is assigned to the attribute, is not a λ.
+        If `lam`, or what is assigned to the attribute or loaded, is not a λ. What is written to
+        the buffer in place is validated at the next forward pass, where the buffer is on the CPU
+        and nothing is traced or compiled.
 
     Notes
     -----
     A copy or a pickle of the module that does not hold the `LambdaVariable` too is driven by a
-    copy of it.
+    copy of it. A ``state_dict`` without λ, of another layer, loads, and leaves λ as it is.
 
     Examples
     --------
@@ -49,11 +72,21 @@ class GradientReversal(torch.nn.Module):
     GradientReversal(lam=2)
     """
 
+    if TYPE_CHECKING:
+
+        @property
+        def lam(self) -> torch.Tensor: ...
+
+        @lam.setter
+        def lam(self, value: Union[float, torch.Tensor]) -> None: ...
+
     def __init__(self, lam: Any = 1.0) -> None:
         super().__init__()
-        self._driver = lam if isinstance(lam, LambdaVariable) else None
-        value = _number(lam.value if self._driver else lam)
-        self.register_buffer("lam", torch.tensor(value, dtype=torch.float32))
+        self._variable = lam if isinstance(lam, LambdaVariable) else None
+        # What the buffer holds. It is asked where the buffer cannot be: on a meta device.
+        self._number = _rounded(lam.value if isinstance(lam, LambdaVariable) else lam)
+        with torch.inference_mode(False):
+            self.register_buffer("lam", torch.tensor(self._number, dtype=torch.float32))
         self._follow()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -67,48 +100,126 @@ class GradientReversal(torch.nn.Module):
         Returns
         -------
         torch.Tensor
-            Equal to `x` bit for bit.
+            As for `revgrad_torch.reverse_gradient`.
         """
-        if torch.jit.is_scripting():
-            return by_residual(x, -self.lam.to(x.dtype))
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return scripted_residual(x, -self.lam.to(x.dtype))
         else:
-            return reverse_gradient(x, self.lam)
+            return _reverse(self, x)
+
+    def reset_parameters(self) -> None:
+        """Write λ to the buffer again, after the module was materialised from a meta device."""
+        self._write(self._number)
 
     def extra_repr(self) -> str:
         """Return λ."""
-        return "lam=..." if self.lam.is_meta else f"lam={self.lam.item():.6g}"
+        lam = self.lam
+        return f"lam={lam.item() if is_readable(lam) else self._number:.6g}"
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name != "lam":
             super().__setattr__(name, value)
-            return
-        # In place: what holds the buffer, DistributedDataParallel say, sees it.
-        self.lam.fill_(_number(value))
+        elif not isinstance(value, torch.Tensor) or is_readable(value):
+            number = _as_float(value)
+            # Loaded by assignment, or into a replica. A tensor on the CPU is just a number.
+            if isinstance(value, torch.Tensor) and (self.lam.is_meta or not value.is_cpu):
+                self._move(value.device)
+            self._set(number)
+        elif value.requires_grad:
+            raise learnable_lambda_error()
+        elif is_compiling():
+            self.lam.copy_(value)
+        else:
+            self._buffers["lam"] = value.detach().to(torch.float32)
 
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._follow()
+    def _set(self, number: float) -> None:
+        """Set λ, and the variable that drives the module unless it agrees."""
+        rounded = number if is_compiling() else _rounded(number)
+        if self._variable is not None and _rounded(self._variable.value) != rounded:
+            self._variable.value = number
+        self._write(rounded)
+
+    def _write(self, number: float) -> None:
+        """Write λ to the buffer, in place: DistributedDataParallel, say, sees it."""
+        with torch.no_grad():
+            self.lam.fill_(number)
+        if not is_compiling():
+            self._number = number
+
+    def _move(self, device: torch.device) -> None:
+        """Let the buffer be on a device, whatever it held before."""
+        if device != self.lam.device:
+            with torch.inference_mode(False):
+                self._buffers["lam"] = torch.empty((), dtype=torch.float32, device=device)
+
+    def _read(self, lam: torch.Tensor) -> float:
+        """Return what the buffer holds, validated unless it is what was written last."""
+        number = lam.item()
+        if number != self._number:
+            if lam.dtype != torch.float32 and number == torch.tensor(self._number).to(lam.dtype):
+                # FullyShardedDataParallel has cast the data of the buffer.
+                lam.data = torch.tensor(self._number, dtype=torch.float32, device=lam.device)
+            else:
+                self._number = lambda_as_float(number)
+        return self._number
 
     def _follow(self) -> None:
-        if self._driver is not None:
-            self._driver.cell(get_backend("torch")).modules.add(self)
+        if self._variable is not None:
+            self._variable.cell(native).add(self)
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._follow()
+
+    def _replicate_for_data_parallel(self) -> Any:
+        replica = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
+        replica._variable = None
+        replica._buffers["lam"] = self.lam.clone()  # to be assigned to, which writes in place
+        return replica
 
     def _apply(self, fn: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        before = self.lam
-        super()._apply(fn, *arguments, **options)
-        if self.lam.dtype != before.dtype:  # half() and the like
-            self._buffers["lam"] = before.to(self.lam.device)
+        if is_readable(self.lam):
+            self._read(self.lam)
+        with torch.inference_mode(False):
+            super()._apply(fn, *arguments, **options)  # type: ignore[no-untyped-call]
+            if self.lam.dtype != torch.float32:  # half() and the like
+                self._buffers["lam"] = self.lam.to(torch.float32)
+        self._write(self._number)  # to_empty() leaves garbage
         return self
 
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, *more: Any
+    ) -> None:
+        key = prefix + "lam"
+        loaded = state_dict.get(key)
+        readable = isinstance(loaded, torch.Tensor) and loaded.numel() == 1 and is_readable(loaded)
+        number = _rounded(loaded.reshape(())) if readable else None  # before anything is written
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
+        if key in missing:  # the file of another layer
+            missing.remove(key)
+        if number is not None:
+            if metadata.get("assign_to_params_buffers"):
+                self._move(loaded.device)
+            self._set(number)
 
-def _number(lam: Any) -> float:
+
+def _as_float(lam: Any) -> float:
+    """Validate a number or a tensor of no dimensions."""
     if isinstance(lam, torch.Tensor) and not lam.dim():
         if lam.requires_grad:
             raise learnable_lambda_error()
         lam = lam.item()
-    value = LambdaVariable(lam).value
-    if value > torch.finfo(torch.float32).max:
+    return lambda_as_float(lam)
+
+
+def _rounded(lam: Any) -> float:
+    """Validate λ and round it to single precision, that of the buffer."""
+    number = _as_float(lam)
+    if number > _LARGEST:
         raise InvalidLambdaError(
-            f"λ = {value} is too large for the buffer, which is float32: it would become infinite."
+            f"λ = {number} is too large for the buffer, which is float32: it would become infinite."
         )
-    return value
+    return float(np.float32(number))
+
+
+_LARGEST = torch.finfo(torch.float32).max

@@ -1,55 +1,77 @@
-"""`reverse_gradient`: the reversal as an autograd Function, and as plain operations for tracers."""
+"""`reverse_gradient` and `scale_gradient`, as autograd Functions and as plain operations."""
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+import functools
+from typing import Any, Callable, Dict, Tuple
 
-import numpy as np
 import torch
+from torch.autograd import forward_ad
 
-from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, get_backend
-from revgrad.backend import (
-    check_lambda_shape,
-    normalize_lambda,
-    no_gradient_error,
-    unknown_lambda_error,
+from revgrad import LambdaVariable
+from revgrad._names import set_module
+from revgrad._tracers import traced_as
+from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
+from revgrad_torch.native import (
+    frozen_error,
+    is_compiling,
+    is_dispatched,
+    is_recording,
+    is_tracing,
+    native,
+    runs_plainly,
+    transforms_active,
+    unwrap_if_dead,
 )
 
-__all__ = ["by_residual", "learnable_lambda_error", "reverse_gradient", "reverse_judged"]
+__all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
+
+_factors: Dict[Tuple[float, torch.dtype], torch.Tensor] = {}
+_MOST_FACTORS = 256
 
 
-def reverse_gradient(x: Any, lam: Any) -> Any:
+def _reverse_anything(x: Any, lam: Any) -> Any:
+    if isinstance(x, torch.fx.Proxy) or isinstance(lam, torch.fx.Proxy):
+        return _node(reverse_gradient, x, lam, normalize_lambda)
+    return multiply_gradient(x, -resolve(x, lam, native))
+
+
+@set_module("revgrad_torch")
+@traced_as(_reverse_anything)
+def reverse_gradient(x: torch.Tensor, lam: Lambda) -> torch.Tensor:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
     Parameters
     ----------
     x : torch.Tensor or torch.fx.Proxy
         Any shape, a floating or complex dtype.
-    lam : float, numpy.ndarray, torch.Tensor or LambdaVariable
+    lam : float, numpy.ndarray, torch.Tensor, LambdaVariable or torch.fx.Proxy
         λ, as it is now: what it is set to before the backward pass does not count. A tensor is
         cast to the dtype of `x`, and must broadcast to its shape without enlarging it.
 
     Returns
     -------
     torch.Tensor
-        It shares the memory of `x`, as `torch.Tensor.detach` does. What is written to the one in
-        place is seen in the other, but not in the gradient that arrives at the other.
+        A view of `x` where `x` is strided and nothing is compiled or transformed. PyTorch then
+        raises an error where one of the two is written to in place and the result is used
+        afterwards.
 
     Raises
     ------
     UnsupportedTypeError
-        If `x` is no tensor, or its dtype carries no gradient.
+        If `x` is not a tensor, or its dtype carries no gradient.
     InvalidLambdaError
         If `lam` is not a λ, asks for a gradient, is too large for the dtype of `x`, or would
-        enlarge it; or if it is a `LambdaVariable` where the program is exported, which would
-        freeze it.
+        enlarge it; or if it is a `LambdaVariable` where the program is exported or traced, which
+        would freeze it. The numbers of a tensor are validated where it is on the CPU and nothing
+        is traced or compiled.
 
     Notes
     -----
-    An autograd Function serves eager tensors, ``torch.func`` and ``torch.compile``. Where that
-    Function would be lost, in an exported or traced program and inside the ``torch.func``
-    transforms of a compiled one, stands `revgrad.backend.residual_form` instead. It passes no
-    gradient on at elements of `x` that are not finite.
+    An autograd Function serves eager tensors, ``torch.func`` and ``torch.compile``. In an exported
+    or traced program, and inside the ``torch.func`` transforms of a compiled one, that Function
+    would be lost: there it is `revgrad.backend.residual_form`, which passes no gradient on at
+    elements of `x` that are not finite.
 
     Examples
     --------
@@ -59,115 +81,160 @@ def reverse_gradient(x: Any, lam: Any) -> Any:
     >>> x.grad
     tensor([-0.5000, -0.5000])
     """
-    return reverse_judged(x, normalize_lambda(lam))
+    # The warm path: a number, or the value of a variable, and a plain tensor.
+    kind = lam.__class__
+    if (kind is float or kind is LambdaVariable) and runs_plainly(x):
+        return reverse_number(x, lam if kind is float else lam.value)  # type: ignore[arg-type, union-attr]
+    return _reverse_anything(x, lam)  # type: ignore[no-any-return]
 
 
-def reverse_judged(x: Any, lam: Any) -> Any:
-    """Reverse with a λ that `revgrad.backend.normalize_lambda` has returned; see `reverse_gradient`."""
-    if not isinstance(x, torch.Tensor):
-        if isinstance(x, torch.fx.Proxy):  # one node, not what it consists of
-            if isinstance(lam, LambdaVariable):
-                raise _frozen(lam)
-            return x.tracer.create_proxy("call_function", reverse_gradient, (x, lam), {})
-        raise UnsupportedTypeError(
-            f"reverse() got a {type(x).__name__}, which is no tensor. Pass torch.as_tensor(x)."
-        )
-    if not (x.is_floating_point() or x.is_complex()):
-        raise no_gradient_error(x, x.dtype)
-    compiling = torch.compiler.is_compiling()
-    # Not is_exporting(): before PyTorch 2.13 torch.compile answers yes to that.
-    recorded = compiling and torch.compiler._is_exporting_flag or torch.jit.is_tracing()
-    if isinstance(lam, LambdaVariable):
-        if recorded:
-            raise _frozen(lam)
-        if compiling:
-            _make_cell(lam)
-            lam = lam.cell(get_backend("torch")).tensor
-        else:
-            lam = lam.value
-    factor = _factor(lam, x)
-    transformed = torch._C._are_functorch_transforms_active()
-    if recorded or compiling and transformed:
-        if torch.onnx.is_in_onnx_export():
-            return x  # ONNX has no gradient
-        return by_residual(x, factor)
-    if compiling:
-        return _CompiledReverseGradient.apply(x, factor)
-    if transformed:
-        return _TransformedReverseGradient.apply(x, torch.as_tensor(factor, dtype=_real_dtype(x)))
-    return ReverseGradient.apply(x, factor)
+def reverse_number(x: torch.Tensor, lam: float) -> torch.Tensor:
+    """Reverse a plain tensor, where nothing traces or transforms."""
+    factor = _factors.get((lam, x.dtype))
+    if factor is None:
+        factor = _new_factor(x, lam)
+    # As Function.apply does, without looking for transforms again.
+    return _apply_scale(unwrap_if_dead(x), factor)
 
 
-def by_residual(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Return `x` with the derivative `factor`, by operations that every program can hold.
+@set_module("revgrad_torch")
+def scale_gradient(x: torch.Tensor, factor: Lambda) -> torch.Tensor:
+    """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
+
+    Parameters
+    ----------
+    x : torch.Tensor or torch.fx.Proxy
+        Any shape, a floating or complex dtype.
+    factor : float, numpy.ndarray, torch.Tensor, LambdaVariable or torch.fx.Proxy
+        Any real, finite number; a tensor as for `revgrad_torch.reverse_gradient`.
+
+    Returns
+    -------
+    torch.Tensor
+        As for `revgrad_torch.reverse_gradient`.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        If `x` is not a tensor, or its dtype carries no gradient.
+    InvalidLambdaError
+        As for `revgrad_torch.reverse_gradient`; negative numbers are accepted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> scale_gradient(x, torch.tensor([0.1, -0.1])).sum().backward()
+    >>> x.grad
+    tensor([ 0.1000, -0.1000])
+    """
+    if isinstance(x, torch.fx.Proxy) or isinstance(factor, torch.fx.Proxy):
+        return _node(scale_gradient, x, factor, normalize_factor)  # type: ignore[no-any-return]
+    return multiply_gradient(x, resolve(x, factor, native, signed=True))
+
+
+def multiply_gradient(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Return `x` unchanged and multiply the gradient that flows back through it by a tensor.
 
     Parameters
     ----------
     x : torch.Tensor
         Any shape, floating or complex dtype.
-    factor : float or torch.Tensor
-        -λ, of the dtype of `x`.
+    factor : torch.Tensor
+        What `revgrad.backend.resolve` returned, or its negative.
 
     Returns
     -------
     torch.Tensor
         Of the values of `x`.
-
-    Notes
-    -----
-    It is `revgrad.backend.residual_form`, written such that TorchScript compiles it.
     """
-    stopped = _stopped(x)
-    residual = torch.where(torch.isfinite(stopped), x - stopped, torch.zeros_like(stopped))
-    return stopped + factor * residual
-
-
-def _stopped(x: torch.Tensor) -> torch.Tensor:
-    if torch.jit.is_scripting() or torch.jit.is_tracing():  # they do not know the view below
+    recording, compiling = is_recording(), is_compiling()
+    transformed = transforms_active() or not compiling and forward_ad._current_level >= 0
+    if recording or compiling and transformed:
+        if torch.onnx.is_in_onnx_export():
+            return x  # ONNX has no gradient
+        return residual_form(x, factor, _stopped, torch)  # type: ignore[no-any-return]
+    if transformed:
+        return _ScaleAnywhere.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
+    if compiling and not (x.requires_grad and torch.is_grad_enabled()):
         return x.detach()
-    # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
-    if x.is_complex():
-        return torch.view_as_complex(_stopped_reals(torch.view_as_real(x.resolve_conj())))
-    return _stopped_reals(x)
+    if compiling or is_dispatched():
+        return _ScaleInGraph.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
+    return _Scale.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def _stopped_reals(x: torch.Tensor) -> torch.Tensor:
-    size = x.element_size()
-    integer = torch.int64 if size == 8 else torch.int32 if size == 4 else torch.int16
-    return x.view(integer).view(x.dtype)
+def _new_factor(x: torch.Tensor, lam: float) -> torch.Tensor:
+    """Return -λ as a tensor, and keep it for the next call."""
+    with torch.inference_mode(False):
+        factor = -resolve(x, lam, native)
+    if type(factor) is torch.Tensor:  # no FakeTensor
+        if len(_factors) >= _MOST_FACTORS:
+            _factors.clear()
+        _factors[lam, x.dtype] = factor
+    return factor  # type: ignore[no-any-return]
 
 
-class _CompiledReverseGradient(torch.autograd.Function):
-    """The Function that torch.compile traces; it refuses one that has a `jvp`."""
+def _node(function: Callable[..., Any], x: Any, lam: Any, normalize: Callable[[Any], Any]) -> Any:
+    """Let torch.fx record the call: one node, not what it consists of."""
+    proxy = x if isinstance(x, torch.fx.Proxy) else lam
+    if isinstance(lam, LambdaVariable):
+        raise frozen_error(lam)
+    if not isinstance(lam, (torch.fx.Proxy, torch.Tensor)):
+        lam = normalize(lam)
+    return proxy.tracer.create_proxy("call_function", function, (x, lam), {})
+
+
+class _Scale(torch.autograd.Function):
+    """The Function for eager tensors."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, factor: Any) -> Any:
         # Not by save_for_backward: a checkpoint would recompute it, with the λ of that time.
         ctx.factor = factor
-        # Not a view: autograd asks the tangent of a view to be a view, and lets nobody write to it.
-        return x.detach()
+        # A view, so that PyTorch refuses what would be wrong after a write in place.
+        try:
+            return x.view_as(x)
+        except NotImplementedError:  # a sparse tensor
+            return x.clone()
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
-        return _scale(g, ctx.factor), None
+        return _product(g, ctx.factor) if g.is_complex() else g * ctx.factor, None
 
 
-class ReverseGradient(_CompiledReverseGradient):
-    """The Function for eager tensors, dual numbers included."""
+_apply_scale: Callable[..., torch.Tensor] = super(torch.autograd.Function, _Scale).apply
+
+
+class _ScaleInGraph(torch.autograd.Function):
+    """The Function for torch.compile, which refuses one that has a `jvp`."""
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
-        return None if tangent is None else _scale(tangent, ctx.factor)
+    def forward(ctx: Any, x: Any, factor: Any) -> Any:
+        ctx.save_for_backward(factor)  # compiled autograd loses a tensor that is an attribute
+        # Neither a view nor a clone: AOTAutograd takes a view of the result for one of `x`, and
+        # inductor merges clones, so that two outputs of the program would be one tensor, with one
+        # gradient. A product is computed in the kernel that makes `x`.
+        if x.is_complex():
+            return torch.view_as_complex(torch.view_as_real(x.resolve_conj()) * 1)
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
+        return _product(g, ctx.saved_tensors[0]), None
 
 
-class _TransformedReverseGradient(torch.autograd.Function):
-    """The Function for torch.func, which asks for another form; it costs three times as much."""
+class _ScaleAnywhere(torch.autograd.Function):
+    """The Function for torch.func and dual numbers; it costs three times as much.
+
+    It copies: a view would need a tangent that is a view, and there PyTorch does not see that a
+    view is written to.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Any, factor: Any) -> Any:
-        return x.detach()
+        return x.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -176,75 +243,43 @@ class _TransformedReverseGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
-        return _scale(g, *ctx.saved_tensors), None
+        return _product(g, *ctx.saved_tensors), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
-        return None if tangent is None else _scale(tangent, *ctx.saved_tensors)
+        return None if tangent is None else _product(tangent, *ctx.saved_tensors)
 
 
-def _scale(g: Any, factor: Any) -> Any:
+def _product(g: Any, factor: Any) -> Any:
     if g.is_complex():  # as a complex product, inf would become nan
         return torch.complex(g.real * factor, g.imag * factor)
     return g * factor
 
 
-def _factor(lam: Any, x: torch.Tensor) -> Any:
-    """Return -λ: a number, or a tensor of the real dtype that belongs to the dtype of `x`."""
-    dtype = _real_dtype(x)
-    if isinstance(lam, float):
-        if lam > torch.finfo(dtype).max:
-            raise _too_large(lam, x)
-        # A number is rounded to single precision where it meets a tensor of half.
-        return -lam if dtype.itemsize >= 4 else torch.tensor(-lam, dtype=dtype)
-    if isinstance(lam, np.ndarray):
-        check_lambda_shape(lam.shape, x.shape)
-        factor = -torch.from_numpy(np.array(lam)).to(x.device, dtype)
-        if not factor.isfinite().all():
-            raise _too_large(lam.max(), x)
-        return factor
-    if not isinstance(lam, torch.Tensor):
-        raise unknown_lambda_error(lam, "a torch.Tensor")
-    if lam.requires_grad:
-        raise learnable_lambda_error()
-    if lam.is_complex() or lam.dtype == torch.bool:
-        raise InvalidLambdaError(
-            f"λ must be real; got a tensor of dtype {lam.dtype}. Cast it to a float dtype."
-        )
-    if lam.dim():
-        check_lambda_shape(lam.shape, x.shape)
-    return -lam.to(dtype)  # a new tensor, which keeps the value that λ has now
+def scripted_residual(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Return `x` with the derivative `factor`, which is at most 0, in the words of TorchScript."""
+    stopped = _stopped_in_script(x)
+    residual = torch.where(torch.isfinite(stopped), x - stopped, torch.zeros_like(stopped))
+    return stopped + factor * residual
 
 
-def _real_dtype(x: torch.Tensor) -> torch.dtype:
-    return x.real.dtype if x.is_complex() else x.dtype
+def _stopped_in_script(x: torch.Tensor) -> torch.Tensor:
+    # Not detach(), which torch.jit.freeze removes.
+    with torch.no_grad():
+        stopped = x.clone()
+    return stopped
 
 
-def learnable_lambda_error() -> InvalidLambdaError:
-    """Build the error for a λ that asks for a gradient."""
-    return InvalidLambdaError(
-        "λ asks for a gradient (requires_grad=True), and the reversal gives it none: it would "
-        "never move. Give lam.detach() or a number, and change λ by hand or by a schedule."
-    )
+@functools.lru_cache(maxsize=None)
+def _script(function: Callable[..., Any]) -> Any:
+    return torch.jit.script(function)
 
 
-def _too_large(lam: float, x: torch.Tensor) -> InvalidLambdaError:
-    return InvalidLambdaError(
-        f"λ = {lam} is too large for x of dtype {x.dtype}: it would become infinite."
-    )
-
-
-def _frozen(lam: LambdaVariable) -> InvalidLambdaError:
-    return InvalidLambdaError(
-        f"{lam!r} was given as λ to a program that is exported or traced, which would freeze its "
-        "value. Use revgrad_torch.GradientReversal, whose λ is a buffer, or make λ an argument of "
-        "the program: a tensor."
-    )
-
-
-def _make_cell(lam: LambdaVariable) -> None:
-    lam.cell(get_backend("torch"))
-
-
-# torch.compile runs it while it traces: the lock in there cannot be traced. Its id guards `lam`.
-_make_cell._dynamo_marked_constant = True  # type: ignore[attr-defined]
+def _stopped(x: torch.Tensor) -> torch.Tensor:
+    if not is_compiling() and is_tracing():
+        return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
+    # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
+    if x.is_complex():
+        return torch.view_as_complex(_stopped(torch.view_as_real(x.resolve_conj())))
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return x.view(integers[x.element_size()]).view(x.dtype)

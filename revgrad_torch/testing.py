@@ -1,22 +1,29 @@
-"""Lets the conformance kit drive PyTorch."""
+"""Lets the conformance suite drive PyTorch."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import io
+import pickle
 import types
 from typing import Any, Callable, Dict, Iterable, List
 
 import numpy as np
 import torch
-import torch.autograd.forward_ad as forward_ad
-from functorch.compile import make_boxed_func
+import torch.utils.checkpoint
+from functorch.compile import make_boxed_func  # type: ignore[import-untyped]
 from torch._dynamo.backends.common import aot_autograd
 
+import revgrad
 from revgrad.testing import Harness
+from revgrad_torch.modules import GradientReversal
 
 __all__ = ["EagerTorchHarness", "TorchHarness", "compiled_operations"]
 
+# PyTorch has no types for these.
+jit: Any = torch.jit
+forward_ad: Any = torch.autograd.forward_ad
 # What gives memory another name and computes nothing.
 _NOT_COUNTED = {"alias", "detach", "view", "view_as"}
 _compilations = [0]
@@ -31,9 +38,16 @@ _count = aot_autograd(fw_compiler=_counted)
 
 
 class TorchHarness(Harness):
-    """Compiles every program with torch.compile; autograd runs its backward pass."""
+    """Compiles every program with torch.compile; autograd runs its backward pass.
+
+    Attributes
+    ----------
+    module : type
+        The class of the module that is put to the checks of layers.
+    """
 
     backend = "torch"
+    module: Any = GradientReversal
     # NumPy has its bfloat16 from ml_dtypes.
     half_dtypes = ("float16", "bfloat16")[: 2 if importlib.util.find_spec("ml_dtypes") else 1]
 
@@ -46,40 +60,282 @@ class TorchHarness(Harness):
         """Return a tensor."""
         return _tensor(array)
 
+    def several_outputs(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Compile with two backends, break the graph, add views, recompute."""
+
+        def broken(x: Any) -> Any:
+            values = fn(x)
+            torch._dynamo.graph_break()
+            return tuple(value * 1.0 for value in values)
+
+        def viewed(x: Any) -> Any:
+            return tuple(value.view(-1) for value in fn(x))
+
+        def recomputed(x: Any) -> Any:
+            return torch.utils.checkpoint.checkpoint(fn, x, use_reentrant=False)
+
+        programs = {
+            "eager": fn,
+            "aot_eager": _compiled(fn, "aot_eager"),
+            "aot_eager, graph break": _compiled(_own(broken), "aot_eager", fullgraph=False),
+            "aot_eager, views": _compiled(viewed, "aot_eager"),
+            "aot_eager, checkpoint": _compiled(recomputed, "aot_eager"),
+            "inductor": _compiled(fn, "inductor"),
+            "inductor, graph break": _compiled(_own(broken), "inductor", fullgraph=False),
+        }
+
+        def differentiated(program: Any) -> Any:
+            def run(x: Any, gs: Any) -> Any:
+                x = _tensor(x).requires_grad_()
+                values = [value.view(shape) for value in program(x)]
+                (gradient,) = torch.autograd.grad(values, x, [_tensor(g) for g in gs])
+                return [_array(value) for value in values], _array(gradient)
+
+            return run
+
+        return {name: differentiated(program) for name, program in programs.items()}
+
+    def in_place(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Write to the result, to what was reversed, and to views of them."""
+
+        def write(how: Callable[[Any, Any], Any], copied: bool) -> Any:
+            def program(x: Any) -> Any:
+                h = x * 1
+                y = fn(h)
+                if copied:
+                    h, y = h.clone(), y.clone()
+                how(h, y)
+                return y + 10 * h
+
+            return program
+
+        writes = {
+            "y.relu_()": lambda h, y: y.relu_(),
+            "h.relu_()": lambda h, y: h.relu_(),
+            "y.view(-1).mul_(3)": lambda h, y: y.view(-1).mul_(3),
+            "y[0] = 7": lambda h, y: y.__setitem__(0, 7),
+            "y.detach().mul_(3)": lambda h, y: y.detach().mul_(3),
+            "torch.nn.ReLU(inplace=True)": lambda h, y: torch.nn.ReLU(inplace=True)(y),
+        }
+        programs = {}
+        for name, how in writes.items():
+            pair = write(how, False), write(how, True)
+            programs[name] = tuple(_differentiated(each) for each in pair)
+            programs[f"{name}, dual numbers"] = tuple(_pushed_forward(each) for each in pair)
+            programs[f"{name}, torch.func"] = tuple(_by_vjp(each) for each in pair)
+            programs[f"{name}, aot_eager"] = (
+                _differentiated(_compiled(pair[0], "aot_eager")),
+                _differentiated(pair[1]),
+            )
+        return programs
+
+    def layers(self, lam: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Copy, cast, move, materialise, load, replicate, freeze, save and load the module."""
+
+        def made() -> Any:
+            return self.module(lam)
+
+        def on_meta() -> Any:
+            with torch.device("meta"):
+                return made()
+
+        def loaded(module: Any, **options: Any) -> Any:
+            module.load_state_dict(made().state_dict(), **options)
+            return module
+
+        def reset() -> Any:
+            module = on_meta().to_empty(device="cpu")
+            module.reset_parameters()
+            return module
+
+        def replica() -> Any:
+            module = made()
+            copied = module._replicate_for_data_parallel()
+            copied.lam = torch.tensor(9.0)
+            return module
+
+        def in_inference_mode() -> Any:
+            with torch.inference_mode():
+                module = made()
+            module.lam = float(lam)
+            return module
+
+        def cast_by_data() -> Any:  # as FullyShardedDataParallel casts buffers
+            module = made()
+            module.lam.data = module.lam.to(torch.bfloat16)
+            return module
+
+        def through_file(save: Any, load: Any, what: Any) -> Any:
+            file = io.BytesIO()
+            save(what, file)
+            file.seek(0)
+            return load(file)
+
+        def frozen(make: Any) -> Any:
+            return jit.freeze(make(made().eval()))
+
+        x = torch.ones(shape, dtype=getattr(torch, dtype))
+        modules = {
+            "made": made(),
+            "copy.copy()": copy.copy(made()),
+            "copy.deepcopy()": copy.deepcopy(made()),
+            "pickled": pickle.loads(pickle.dumps(made())),
+            "half().float()": made().half().float(),
+            "to(torch.bfloat16)": made().to(torch.bfloat16),
+            "to_empty()": made().to_empty(device="cpu"),
+            "meta, to_empty()": on_meta().to_empty(device="cpu"),
+            "meta, to_empty(), reset_parameters()": reset(),
+            "loaded": loaded(self.module(9.0)),
+            "loaded by assignment": loaded(self.module(9.0), assign=True),
+            "meta, loaded by assignment": loaded(on_meta(), assign=True),
+            "state_dict without λ": made(),
+            "beside a replica": replica(),
+            "made in inference mode": in_inference_mode(),
+            "buffer cast to bfloat16": cast_by_data(),
+            "torch.save() and load()": through_file(
+                torch.save, lambda file: torch.load(file, weights_only=False), made()
+            ),
+            "torch.jit.script": jit.script(made()),
+            "torch.jit.script, frozen": frozen(jit.script),
+            "torch.jit.trace, frozen": frozen(lambda module: jit.trace(module, x)),
+            "torch.compile": torch.compile(made(), backend="aot_eager", fullgraph=True),
+        }
+        modules["state_dict without λ"].load_state_dict({})
+        return {name: _differentiated(module) for name, module in modules.items()}
+
+    def assigned(self, first: Any, second: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Assign, fill and load; also where a variable drives the module."""
+
+        def by_attribute(module: Any) -> None:
+            module.lam = second
+
+        def by_tensor(module: Any) -> None:
+            module.lam = torch.tensor(second)
+
+        def by_filling(module: Any) -> None:
+            module.lam.fill_(second)
+
+        def by_loading(module: Any) -> None:
+            module.load_state_dict({"lam": torch.tensor(second)})
+
+        def by_assigning(module: Any) -> None:
+            module.load_state_dict({"lam": torch.tensor(second)}, assign=True)
+
+        def by_loading_on_meta(module: Any) -> None:
+            module.to("meta").load_state_dict({"lam": torch.tensor(second)}, assign=True)
+
+        def program(change: Any, driven: bool) -> Any:
+            def run(x: Any, g: Any) -> Any:
+                variable = revgrad.LambdaVariable(first)
+                module = self.module(variable if driven else first)
+                change(module)
+                found = _pulled_back(module, x, g)
+                if driven and abs(variable.value - second) > 1e-6:
+                    raise AssertionError(f"{variable!r} drives a module whose λ is {second}")
+                return found
+
+            return run
+
+        changes = {
+            "module.lam = λ": by_attribute,
+            "module.lam = tensor": by_tensor,
+            "module.lam.fill_(λ)": by_filling,
+            "load_state_dict()": by_loading,
+            "load_state_dict(assign=True)": by_assigning,
+            "meta, load_state_dict(assign=True)": by_loading_on_meta,
+        }
+        programs = {name: program(change, False) for name, change in changes.items()}
+        del changes["module.lam.fill_(λ)"]
+        for name, change in changes.items():
+            programs[f"{name}, driven by a variable"] = program(change, True)
+        return programs
+
+    def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Train and evaluate, follow blocks without gradients, recompute, cast."""
+
+        def after(context: Any) -> Any:
+            def run(x: Any) -> Any:
+                with context():
+                    fn(x)
+                return fn(x)
+
+            return run
+
+        def deterministic(x: Any) -> Any:
+            before = torch.are_deterministic_algorithms_enabled()
+            torch.use_deterministic_algorithms(True)
+            try:
+                return fn(x)
+            finally:
+                torch.use_deterministic_algorithms(before)
+
+        def within(make: Callable[[], Any]) -> Any:
+            def run(x: Any) -> Any:
+                with make():
+                    return fn(x)
+
+            return run
+
+        programs = {
+            "train()": _Module(fn).train(),
+            "eval()": _Module(fn).eval(),
+            "after no_grad()": after(torch.no_grad),
+            "after inference_mode()": after(torch.inference_mode),
+            "deterministic": deterministic,
+            "autocast": within(lambda: torch.autocast("cpu", dtype=torch.bfloat16)),
+            "anomaly detection": within(lambda: torch.autograd.detect_anomaly(check_nan=False)),
+            "default device": within(lambda: torch.device("meta")),
+            "checkpoint, reentrant": lambda x: torch.utils.checkpoint.checkpoint(
+                fn, x, use_reentrant=True
+            ),
+            "checkpoint, not reentrant": lambda x: torch.utils.checkpoint.checkpoint(
+                fn, x, use_reentrant=False
+            ),
+        }
+        return {name: _by_backward(each) for name, each in programs.items()}
+
+    def instances(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
+        """Reverse parameters, tensors of a user's class, and what `torch.func` makes."""
+
+        def of_a_user(x: Any) -> Any:
+            y = fn(x.as_subclass(_UsersTensor))
+            if type(y) is not _UsersTensor:
+                raise AssertionError(f"a {type(y).__name__} came back")
+            return y.as_subclass(torch.Tensor)
+
+        return {
+            "Parameter": _by_backward(fn),
+            "view": _differentiated(lambda x: fn(x[:])),
+            "subclass": _differentiated(of_a_user),
+            "torch.func.vjp": _by_vjp(fn),
+            "torch.func.functional_call": _differentiated(
+                lambda x: torch.func.functional_call(_Module(fn), {}, (x,))
+            ),
+        }
+
     def values(self) -> Iterable[Any]:
-        """Return a parameter, a buffer, a tensor of a user's class, and what transforms make."""
-
-        class UsersTensor(torch.Tensor):
-            pass
-
+        """Return a parameter, a buffer, a tensor of a user's class, and a proxy of torch.fx."""
         ones = torch.ones(2)
-        seen = [ones, torch.nn.Parameter(ones), ones.as_subclass(UsersTensor)]
-
-        def see(x: Any) -> Any:
-            seen.append(x)
-            return x.sum()
-
-        torch.func.vmap(see)(ones)
-        torch.func.grad(see)(ones)
-        torch.fx.symbolic_trace(see)
+        seen = [ones, torch.nn.Parameter(ones), ones.as_subclass(_UsersTensor)]
+        torch.fx.symbolic_trace(lambda x: seen.append(x))
         return seen
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Compare where the data lies."""
         x = torch.ones(shape, dtype=getattr(torch, dtype), requires_grad=True)
-        return fn(x).data_ptr() == x.data_ptr()
+        return bool(fn(x).data_ptr() == x.data_ptr())
 
     def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Trace with torch.fx, export and decompose, trace with torch.jit."""
         x = torch.ones(shape, dtype=getattr(torch, dtype))
         exported = torch.export.export(_Module(fn), (x,))
-        traced = torch.jit.trace(_Module(fn), (x,))
-        ways = {
+        traced = jit.trace(_Module(fn), (x,))
+        programs = {
             "torch.fx": torch.fx.symbolic_trace(_Module(fn)),
             "torch.export, decomposed": exported.run_decompositions().module(),
             "torch.jit.trace": traced,
         }
-        return {how: _differentiated(each) for how, each in ways.items()}
+        return {how: _differentiated(each) for how, each in programs.items()}
 
     def compilations(self) -> int:
         """Count the graphs that torch.compile has made in this harness."""
@@ -114,13 +370,14 @@ class TorchHarness(Harness):
     def forward_mode(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Use dual numbers, and demand that torch.func.jvp gives the same."""
 
+        dual = _pushed_forward(fn)
+
         def run(x: Any, t: Any) -> Any:
-            x, t = _tensor(x), _tensor(t)
-            with forward_ad.dual_level():
-                y, tangent = forward_ad.unpack_dual(fn(forward_ad.make_dual(x, t)))
-            for each, other in zip((y, tangent), torch.func.jvp(fn, (x,), (t,))):
-                torch.testing.assert_close(each, other, rtol=0, atol=0, equal_nan=True)
-            return _array(y), _array(tangent)
+            y, tangent = dual(x, t)
+            others: Any = torch.func.jvp(fn, (_tensor(x),), (_tensor(t),))
+            for each, other in zip((y, tangent), others):
+                np.testing.assert_array_equal(each, _array(other))
+            return y, tangent
 
         return run
 
@@ -168,17 +425,18 @@ class TorchHarness(Harness):
     def copies(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Export and trace, write to bytes and read again; the gradient is taken afterwards."""
         x = (torch.ones(shape, dtype=getattr(torch, dtype)),)
-        ways = {}
+        programs = {}
         for strict in (False, True):
             file = io.BytesIO()
             torch.export.save(torch.export.export(_Module(fn), x, strict=strict), file)
             file.seek(0)
-            ways[f"torch.export, strict={strict}, save and load"] = torch.export.load(file).module()
+            loaded = torch.export.load(file).module()
+            programs[f"torch.export, strict={strict}, save and load"] = loaded
         file = io.BytesIO()
-        torch.jit.save(torch.jit.trace(_Module(fn), x), file)
+        jit.save(jit.trace(_Module(fn), x), file)
         file.seek(0)
-        ways["torch.jit.trace, save and load"] = torch.jit.load(file)
-        return {how: _differentiated(each) for how, each in ways.items()}
+        programs["torch.jit.trace, save and load"] = jit.load(file)
+        return {how: _differentiated(each) for how, each in programs.items()}
 
 
 class EagerTorchHarness(TorchHarness):
@@ -189,6 +447,10 @@ class EagerTorchHarness(TorchHarness):
     def program(self, fn: Any, shape: Any, dtype: Any) -> Any:
         """Leave the function as it is."""
         return _differentiated(fn)
+
+
+class _UsersTensor(torch.Tensor):
+    pass
 
 
 class _Module(torch.nn.Module):
@@ -225,11 +487,14 @@ def _compiled(fn: Callable[..., Any], backend: Any = _count, fullgraph: bool = T
     def call(*arguments: Any) -> Any:
         return fn(*arguments)
 
+    return torch.compile(_own(call), backend=backend, fullgraph=fullgraph)
+
+
+def _own(fn: Any) -> Any:
     # torch.compile keeps its programs by code object, and gives up after a few of them.
-    own = types.FunctionType(
-        call.__code__.replace(), call.__globals__, "call", None, call.__closure__
+    return types.FunctionType(
+        fn.__code__.replace(), fn.__globals__, fn.__name__, None, fn.__closure__
     )
-    return torch.compile(own, backend=backend, fullgraph=fullgraph)
 
 
 def _differentiated(fn: Any) -> Any:
@@ -243,6 +508,33 @@ def _pulled_back(fn: Any, x: Any, g: Any) -> Any:
     y = fn(x)
     (gradient,) = torch.autograd.grad(y, x, _tensor(g), allow_unused=True)
     return _array(y), _array(gradient)
+
+
+def _by_backward(fn: Any) -> Any:
+    def run(x: Any, g: Any) -> Any:
+        x = torch.nn.Parameter(_tensor(x))
+        y = fn(x)
+        y.backward(_tensor(g))
+        return _array(y), _array(x.grad)
+
+    return run
+
+
+def _by_vjp(fn: Any) -> Any:
+    def run(x: Any, g: Any) -> Any:
+        both: Any = torch.func.vjp(fn, _tensor(x))
+        return _array(both[0]), _array(both[1](_tensor(g))[0])
+
+    return run
+
+
+def _pushed_forward(fn: Any) -> Any:
+    def run(x: Any, t: Any) -> Any:
+        with forward_ad.dual_level():
+            y, tangent = forward_ad.unpack_dual(fn(forward_ad.make_dual(_tensor(x), _tensor(t))))
+        return _array(y), _array(tangent)
+
+    return run
 
 
 def _tensor(array: Any) -> Any:

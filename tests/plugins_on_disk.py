@@ -1,7 +1,17 @@
 """Plugins as code, one that works and one of each kind that is broken, and how to install them."""
 
+import contextlib
+import io
 import os
 import textwrap
+from importlib import metadata
+
+from revgrad._cli.main import main
+
+PLUGINS = [
+    each.name for each in metadata.distribution("revgrad").entry_points if each.group == "revgrad"
+]
+"""The plugins of this repository, which tests of others leave out."""
 
 GOOD = """
 import revgrad
@@ -14,156 +24,88 @@ class Tensor:
     pass
 
 class GoodBackend(revgrad.Backend):
-    def reverse(self, x, lam):
+    def multiply_gradient(self, x, factor):
         return "reversed by good"
+
+    reverse = multiply_gradient
 """
 
-BROKEN = {
-    "import": ("raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
-    "exit": ("import sys; sys.exit('bye')", "SystemExit: bye"),
-    "registration": (
-        """
-        import revgrad
 
-        @revgrad.hookimpl
-        def revgrad_backends(session):
-            return []
-        """,
-        "PluginValidationError",
-    ),
-    "no hook": (
-        """
-        import revgrad
+def hook(body, name="revgrad_backends", arguments=""):
+    """Return the code of a plugin by the body of its hook."""
+    return f"import revgrad\n\n@revgrad.hookimpl\ndef {name}({arguments}):\n    {body}\n"
 
-        @revgrad.hookimpl
-        def revgrad_backend():
-            return []
-        """,
-        "implements no hook of revgrad; decorate a function named revgrad_backends with",
-    ),
-    "hook": (
-        """
-        import revgrad
 
-        @revgrad.hookimpl
-        def revgrad_backends():
-            raise KeyError("version")
-        """,
-        "KeyError: 'version'",
-    ),
-    "result": (
-        """
-        import revgrad
+def spec(name, claim="a:B"):
+    return f'revgrad.BackendSpec("{name}", ("{claim}",), "a:C")'
 
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return 3
-        """,
-        "TypeError: revgrad_backends must return records; got 3 (int)",
-    ),
-    "text": (
-        """
-        import revgrad
 
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return "theano"
-        """,
-        "TypeError: revgrad_backends must return records; got 'theano' (str)",
-    ),
-    "nothing": (
-        """
-        import revgrad
-
-        @revgrad.hookimpl
-        def revgrad_backends():
-            [revgrad.BackendSpec("forgotten", ("a:B",), "a:C")]
-        """,
-        "TypeError: revgrad_backends returned None; return its records",
-    ),
+UNSPEAKABLE = """
+class {name}({base}):
+    def {method}(self):
+        raise RuntimeError("no words")
+"""
+SPEECHLESS = UNSPEAKABLE.format(name="Speechless", base="Exception", method="__str__")
+SHY = UNSPEAKABLE.format(name="Shy", base="", method="__repr__")
+# Of each kind its stage, its code, and the words of the error.
+_BROKEN = {
+    "import": ("import", "raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
+    "exit": ("import", "import sys; sys.exit('bye')", "SystemExit: bye"),
     "skip": (
-        """
-        class Skipped(BaseException):
-            pass
-
-        raise Skipped("no device")
-        """,
+        "import",
+        "raise type('Skipped', (BaseException,), {})('no device')",
         "Skipped: no device",
     ),
     "speechless": (
-        """
-        class Speechless(Exception):
-            def __str__(self):
-                raise RuntimeError("no words")
-
-        raise Speechless()
-        """,
+        "import",
+        SPEECHLESS + "raise Speechless()",
         "Speechless. The other backends work on.",
     ),
-    "shy record": (
-        """
-        import revgrad
-
-        class Shy:
-            def __repr__(self):
-                raise RuntimeError("no repr")
-
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return [Shy()]
-        """,
-        "RuntimeError: no repr",
+    "registration": (
+        "registration",
+        hook("return []", arguments="session"),
+        "PluginValidationError",
     ),
-    "record": (
-        """
-        import revgrad
-
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return [
-                revgrad.BackendSpec("beside", ("a:B",), "a:C"),
-                revgrad.BackendSpec("bad", ("theano.Variable",), "a:C"),
-            ]
-        """,
-        "ValueError: the record of backend 'bad': a claim must read 'module:qualname'",
+    "no hook": (
+        "registration",
+        hook("return []", name="revgrad_backend"),
+        "implements no hook of revgrad; decorate a function named revgrad_backends with",
     ),
-    "not a record": (
-        """
-        import revgrad
-
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return ["theano"]
-        """,
+    "hook": ("hook", hook("raise KeyError('version')"), "KeyError: 'version'"),
+    "result": (
+        "hook",
+        hook("return 3"),
+        "TypeError: revgrad_backends must return specs; got 3 (int)",
+    ),
+    "text": (
+        "hook",
+        hook("return 'theano'"),
+        "TypeError: revgrad_backends must return specs; got 'theano' (str)",
+    ),
+    "nothing": (
+        "hook",
+        hook(f"[{spec('forgotten')}]"),
+        "TypeError: revgrad_backends returned None; return its specs",
+    ),
+    "shy spec": ("spec", hook("return [Shy()]") + SHY, "RuntimeError: no words"),
+    "spec": (
+        "spec",
+        hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
+        "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
+    ),
+    "not a spec": (
+        "spec",
+        hook("return ['theano']"),
         "expected a revgrad.BackendSpec; got 'theano' (str)",
     ),
     "name": (
-        """
-        import revgrad
-
-        @revgrad.hookimpl
-        def revgrad_backends():
-            return [revgrad.BackendSpec("numpy", ("a:B",), "a:C")]
-        """,
+        "spec",
+        hook(f"return [{spec('numpy')}]"),
         "the name is taken by the backend of revgrad.reference:NumpyBackend",
     ),
 }
-STAGE = {
-    "import": "import",
-    "exit": "import",
-    "registration": "registration",
-    "no hook": "registration",
-    "hook": "hook",
-    "result": "hook",
-    "text": "hook",
-    "nothing": "hook",
-    "skip": "import",
-    "speechless": "import",
-    "shy record": "offer",
-    "record": "offer",
-    "not a record": "offer",
-    "name": "offer",
-}
+BROKEN = {kind: (code, words) for kind, (_, code, words) in _BROKEN.items()}
+STAGE = {kind: stage for kind, (stage, _, _) in _BROKEN.items()}
 
 
 def install(site, name, code, **modules):
@@ -182,3 +124,14 @@ def environment(*folders, **variables):
     path = [*map(str, folders), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **variables}
+
+
+def command(*arguments):
+    """Run a command in this process; return exit code, standard output and standard error."""
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
+        try:
+            main(arguments)
+        except SystemExit as exited:
+            return exited.code, printed.getvalue(), errors.getvalue()
+    raise AssertionError("main() returned")

@@ -1,8 +1,9 @@
 """Domain-adversarial training in JAX: one jitted step, with λ as one of its arguments.
 
 The whole method is in `losses` and `step` below, which you may copy into a project of your own. A
-feature extractor feeds two classifiers: one predicts the labels of the source, the other tells
-source from target. Between the features and the domain classifier stands ``revgrad.reverse``.
+feature extractor feeds two classifiers: one predicts the labels of the source, the other
+distinguishes source from target. Between the features and the domain classifier is
+``revgrad.reverse``.
 
 Run it on the inter-twinning moons, or on the Amazon reviews::
 
@@ -50,20 +51,20 @@ class DomainAdversarialNetwork:
     learning_rate : float, optional
         The step size of Adam.
     domain_decay : float, optional
-        The weight of the squared weights of the domain classifier in its loss.
+        The coefficient of the L2 penalty on the domain classifier.
 
     Attributes
     ----------
     lam : revgrad.LambdaVariable
-        The λ of the reversal. `train` hands its value to the compiled step as an argument, so it
-        may change between two steps; nothing is compiled again.
+        The λ of the reversal. `train` passes its value to the compiled step as an argument, so it
+        may change between two steps without another compilation.
     parameters : dict
         The weights and biases of the three parts.
 
     Notes
     -----
-    The paper uses λ in two ways, and this network takes both: deep networks have λ in the reversal
-    and weight 1 on the domain loss, shallow ones have 1 in the reversal and weight λ.
+    The paper uses λ in two ways, and this network supports both: deep networks have λ in the
+    reversal and weight 1 on the domain loss, shallow ones have 1 in the reversal and weight λ.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class DomainAdversarialNetwork:
 def losses(
     domain_decay: float, parameters: Any, xs: Any, ys: Any, xt: Any, lam: Any, domain_weight: Any
 ) -> Tuple[Any, Tuple[Any, Any]]:
-    """Return the sum that is minimised, and the label loss and the domain loss in it."""
+    """Return the total loss, and the label loss and the domain loss, which are its terms."""
     source, target = (stack(parameters["features"], x, "hidden") for x in (xs, xt))
     logits = stack(parameters["labels"], source)
     label_loss = optax.softmax_cross_entropy_with_integer_labels(logits, ys).mean()
@@ -181,7 +182,7 @@ def outputs(parameters: Any, x: Any) -> Tuple[Any, Any, Any]:
 
 
 def stack(layers: Layers, x: Any, last: Optional[str] = None) -> Any:
-    """Apply dense layers, each with a sigmoid but for the last, which has one if it is hidden."""
+    """Apply dense layers with sigmoids; the last one is linear unless it is hidden."""
     for number, (weights, biases) in enumerate(layers):
         x = x @ weights + biases
         if last == "hidden" or number < len(layers) - 1:
@@ -193,7 +194,7 @@ def dense(shape: Tuple[int, int], rng: np.random.RandomState) -> Tuple[Any, Any]
     """Return Glorot's uniform weights, and biases of zero."""
     bound = np.sqrt(6 / sum(shape))
     weights = rng.uniform(-bound, bound, shape)
-    rng.uniform(size=shape[1])  # what dann_theano.py draws for the biases: one seed, one network
+    rng.uniform(size=shape[1])  # dann_theano.py draws biases here: a seed gives the same network
     return jnp.asarray(weights, "float32"), jnp.zeros(shape[1])
 
 

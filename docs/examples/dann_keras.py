@@ -2,9 +2,9 @@
 
 The whole method is in `DomainAdversarialNetwork` and `Batches` below, which you may copy into a
 project of your own. A feature extractor feeds two classifiers: one predicts the labels of the
-source, the other tells source from target. Between the features and the domain classifier stands
-a ``GradientReversal``. Each batch holds samples of both domains; the weights of the samples say
-that only those of the source have a label.
+source, the other distinguishes source from target. Between the features and the domain classifier
+is a ``GradientReversal``. Each batch has samples of both domains; sample weights of 0 exclude the
+target from the label loss.
 
 Run it on the inter-twinning moons, or on the Amazon reviews, on any backend of Keras::
 
@@ -50,7 +50,7 @@ class DomainAdversarialNetwork:
     learning_rate : float, optional
         The step size of Adam.
     domain_decay : float, optional
-        The weight of the squared weights of the domain classifier in its loss.
+        The coefficient of the L2 penalty on the domain classifier.
 
     Attributes
     ----------
@@ -107,14 +107,14 @@ class DomainAdversarialNetwork:
         Parameters
         ----------
         seed : int
-            The seed of the draw: what ``dann_theano.py`` draws, too.
+            The seed of the draw; the parameters are the same as in ``dann_theano.py``.
         """
         rng = np.random.RandomState(seed)
         for dense in self._dense:
             shape = dense.kernel.shape
             bound = np.sqrt(6 / sum(shape))
             weights = rng.uniform(-bound, bound, shape)
-            rng.uniform(size=shape[1])  # drawn for the biases there
+            rng.uniform(size=shape[1])  # dann_theano.py draws biases here
             dense.set_weights([weights, np.zeros(shape[1])])
         optimizer = self.model.optimizer
         for variable in optimizer.variables:
@@ -133,8 +133,8 @@ class DomainAdversarialNetwork:
 
         The paper uses λ in two ways: deep networks have λ in the reversal and weight 1 on the
         domain loss, shallow ones have 1 in the reversal and weight λ. Here the domain loss has
-        weight 1 either way: Adam divides the scale of a loss out of what the domain classifier
-        learns, and what the features learn of it is λ times its gradient in both.
+        weight 1 in both: the domain classifier trains the same, because Adam is invariant to the
+        scale of its loss, and the features get λ times its gradient in either case.
         """
         self.reset(seed)
         rng = np.random.RandomState(seed)
@@ -221,7 +221,7 @@ class Batches(keras.utils.PyDataset):
         x = np.concatenate([self._xs[source], self._xt[target]])
         label = np.concatenate([self._ys[source], np.zeros(n_target, self._ys.dtype)])
         domain = np.repeat(np.float32([0, 1]), [n_source, n_target])[:, None]
-        # Keras divides by the size of the batch; these make it a mean over each domain.
+        # Keras divides by the batch size; these weights give a mean over each domain instead.
         of_source, of_target = np.float32(total / n_source), np.float32(total / n_target)
         weights = {
             "label": np.repeat(np.float32([of_source, 0]), [n_source, n_target]),
@@ -240,7 +240,7 @@ class Keep(keras.callbacks.Callback):
         self._tick, self._count, self._best = tick, 0, -1.0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at this epoch."""
+        """Update the kept parameters."""
         if len(self._x):
             accuracy = float(np.mean(self._network.predict(self._x) == self._y))
             if accuracy >= self._best:

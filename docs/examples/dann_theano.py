@@ -2,10 +2,10 @@
 
 The whole method is in the class `DomainAdversarialNetwork` below, which you may copy into a
 project of your own. A feature extractor feeds two classifiers: one predicts the labels of the
-source, the other tells source from target. Between the features and the domain classifier stands
-``revgrad.reverse``: the domain classifier learns to tell the domains apart, and the features,
-which get its gradient times -λ, learn to hide the domain. Nothing else of the training changes:
-the losses are added, and one optimiser takes one step for everything.
+source, the other distinguishes source from target. Between the features and the domain classifier
+is ``revgrad.reverse``: the domain classifier learns to distinguish the domains, and the features,
+which get its gradient times -λ, learn to make the domains indistinguishable. The rest of the
+training is unchanged: the losses are added, and one optimiser updates all parameters.
 
 Run it on the inter-twinning moons, or on the Amazon reviews::
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import revgrad_theano.compat  # noqa: F401  before Theano, which is older than today's Python
+import revgrad_theano.compat  # noqa: F401  before Theano, to run on a current Python
 
 import numpy as np
 import theano
@@ -52,14 +52,14 @@ class DomainAdversarialNetwork:
     learning_rate : float, optional
         The step size of Adam.
     domain_decay : float, optional
-        The weight of the squared weights of the domain classifier in its loss: it keeps a
-        classifier that has run ahead of the features from being too sure.
+        The coefficient of the L2 penalty on the domain classifier, which keeps a classifier that
+        is ahead of the features from becoming overconfident.
     lam : theano scalar, optional
         The λ of the reversal, in place of a `revgrad.LambdaVariable`.
     inputs : sequence of theano variables, optional
-        Further arguments of `train`: `lam`, say.
+        Further arguments of `train`, for example `lam`.
     updates : sequence of pairs, optional
-        Further updates of `train`: those of a step counter that `lam` depends on, say.
+        Further updates of `train`, for example of a step counter that `lam` depends on.
 
     Attributes
     ----------
@@ -74,20 +74,20 @@ class DomainAdversarialNetwork:
     inputs : list of theano variables
         The arguments of `train`.
     loss, domain_loss : theano scalars
-        The sum that is minimised, and the domain loss in it.
+        The total loss that is minimised, and the domain loss, which is one of its terms.
 
     Notes
     -----
-    The paper uses λ in two ways, and this network takes both:
+    The paper uses λ in two ways, and this network supports both:
 
     - deep networks: the reversal has λ, the domain loss has weight 1 (``lam.value = λ`` and
       ``domain_weight=1``);
-    - shallow networks, like the one of Figure 2 with λ = 6: λ multiplies the domain classifier's
-      own steps as well (``lam.value = 1`` and ``domain_weight=λ``).
+    - shallow networks, like the one of Figure 2 with λ = 6: λ also multiplies the gradient of the
+      domain classifier itself (``lam.value = 1`` and ``domain_weight=λ``).
 
-    The features get the same gradient either way. Under plain gradient descent the domain
-    classifier is λ times as fast in the second; Adam, used here, undoes any constant factor of
-    its loss, so that for a constant λ the two train alike.
+    The features get the same gradient in both. Under plain gradient descent the domain classifier
+    learns λ times as fast in the second. Adam, used here, is invariant to a constant factor of the
+    loss, so for a constant λ the two train alike.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class DomainAdversarialNetwork:
         return self.get_parameters() + [variable.get_value() for variable, _ in self._state]
 
     def set_state(self, values: Sequence[np.ndarray]) -> None:
-        """Set what `get_state` returned."""
+        """Restore the state that `get_state` returned."""
         self.set_parameters(values)
         for (variable, _), value in zip(self._state, values[len(self.parameters) :]):
             variable.set_value(value)
@@ -231,7 +231,7 @@ def adam(
     beta1: float = 0.5,
     beta2: float = 0.99,
 ) -> Dict[Any, Any]:
-    """Return the updates of Adam, with the short memory that suits an adversary.
+    """Return the updates of Adam, with smaller betas than usual, for adversarial training.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-"""Domain-adversarial training in PyTorch, with λ in a buffer that a variable drives.
+"""Domain-adversarial training in PyTorch, with a `LambdaVariable` that drives the layer.
 
 The whole method is in `Parts` and `DomainAdversarialNetwork.train` below, which you may copy into a
 project of your own. A feature extractor feeds two classifiers: one predicts the labels of the
-source, the other tells source from target. Between the features and the domain classifier stands
-``revgrad_torch.GradientReversal``.
+source, the other distinguishes source from target. Between the features and the domain
+classifier is ``revgrad_torch.GradientReversal``.
 
 Run it on the inter-twinning moons, or on the Amazon reviews::
 
     python docs/examples/dann_torch.py moons
     python docs/examples/dann_torch.py amazon FOLDER
 
-Two processes that share each batch, with the same result but for rounding::
+Two processes that share each batch; the result is the same up to rounding::
 
     torchrun --nproc-per-node 2 docs/examples/dann_torch.py moons
 
@@ -90,7 +90,7 @@ class DomainAdversarialNetwork:
     learning_rate : float, optional
         The step size of Adam.
     domain_decay : float, optional
-        The weight of the squared weights of the domain classifier in its loss.
+        The coefficient of the L2 penalty on the domain classifier.
 
     Attributes
     ----------
@@ -101,8 +101,8 @@ class DomainAdversarialNetwork:
 
     Notes
     -----
-    The paper uses λ in two ways, and this network takes both: deep networks have λ in the reversal
-    and weight 1 on the domain loss, shallow ones have 1 in the reversal and weight λ.
+    The paper uses λ in two ways, and this network supports both: deep networks have λ in the
+    reversal and weight 1 on the domain loss, shallow ones have 1 in the reversal and weight λ.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class DomainAdversarialNetwork:
             n_outputs, n_inputs = layer.weight.shape
             bound = np.sqrt(6 / (n_inputs + n_outputs))  # Glorot's
             weights = rng.uniform(-bound, bound, (n_inputs, n_outputs))
-            rng.uniform(size=n_outputs)  # what dann_theano.py draws for the biases
+            rng.uniform(size=n_outputs)  # dann_theano.py draws biases here
             with torch.no_grad():
                 layer.weight.copy_(torch.from_numpy(weights.T))
                 layer.bias.zero_()
@@ -223,7 +223,7 @@ class DomainAdversarialNetwork:
 
 
 def stack(units: Sequence[int]) -> nn.Sequential:
-    """Return dense layers with a sigmoid between each two."""
+    """Return dense layers with sigmoids between them."""
     layers: List[nn.Module] = []
     for n_inputs, n_outputs in zip(units, units[1:]):
         layers += [nn.Sigmoid(), nn.Linear(n_inputs, n_outputs)]
@@ -231,7 +231,7 @@ def stack(units: Sequence[int]) -> nn.Sequential:
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> None:
-    """Run the command line; of several processes the first one reports."""
+    """Run the command line; if there are several processes, only the first one reports."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     with contextlib.ExitStack() as cleanup:
         if "RANK" in os.environ:  # torchrun sets it

@@ -1,4 +1,4 @@
-"""The command line of the examples: what to run, for how many seeds, and where it is written."""
+"""The command line of the examples: problem, seeds and output files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def run_amazon(make: Callable[..., Any], style: str, dtype: str, args: argparse.
 
 
 def train(network: Any, *how: Any) -> None:
-    """Train a network by its own ``fit``, where it has one, and by the loop of `training.fit`."""
+    """Train a network with its own ``fit`` if it has one, else with `training.fit`."""
     network.fit(*how) if hasattr(network, "fit") else fit(network, *how)
 
 
@@ -104,9 +104,9 @@ def main(
     make : callable
         The class of the network.
     style : str
-        What it is written in, for titles.
+        The name of the framework, for titles.
     dtype : str
-        Of the data: the dtype that Theano computes in.
+        The dtype of the data.
     arguments : sequence of str, optional
         In place of ``sys.argv[1:]``.
     """
@@ -200,7 +200,7 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
 
 
 def positive(text: str) -> int:
-    """Return a positive whole number from the command line."""
+    """Return a positive integer from the command line."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
@@ -208,7 +208,7 @@ def positive(text: str) -> int:
 
 
 def natural(text: str) -> int:
-    """Return a whole number from 0 on from the command line."""
+    """Return a non-negative integer from the command line."""
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
@@ -216,7 +216,7 @@ def natural(text: str) -> int:
 
 
 def fraction(text: str) -> float:
-    """Return a number from 0 to less than 1 from the command line."""
+    """Return a number in [0, 1) from the command line."""
     number = float(text)
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to less than 1")
@@ -224,7 +224,7 @@ def fraction(text: str) -> float:
 
 
 def strength(text: str) -> float:
-    """Return a λ from the command line, judged as revgrad judges it."""
+    """Return a valid λ from the command line."""
     try:
         return revgrad.LambdaVariable(float(text)).value
     except revgrad.InvalidLambdaError as error:

@@ -1,7 +1,7 @@
 """The two problems of the examples: inter-twinning moons, and Amazon reviews.
 
-A problem holds labelled source samples and unlabelled target samples to train on, and target
-samples with labels to measure the accuracy on. Those labels are used for nothing else.
+A problem has labelled source samples and unlabelled target samples for training, and labelled
+target samples for the final accuracy only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DOMAINS = ("books", "dvd", "electronics", "kitchen")
 N_FEATURES = 5000
 
 # Table 1a of the JMLR paper, accuracies on the original data: DANN, plain network, SVM. The
-# last two are given here for the pairs of books and dvd.
+# last two are included for the pairs of books and dvd only.
 PAPER: Dict[Tuple[str, str], Tuple[Optional[float], ...]] = {
     ("books", "dvd"): (0.784, 0.790, 0.799),
     ("books", "electronics"): (0.733, None, None),
@@ -67,9 +67,9 @@ def moons(
 ) -> Problem:
     """Return the inter-twinning moons of Figure 2 of the JMLR paper.
 
-    The source is centred and doubled. The target is a fresh sample, moved and scaled like the
-    source, then rotated anticlockwise about the origin. The target's accuracy is measured on the
-    samples that were trained on without their labels, as in the paper.
+    The source is centred and doubled. The target is a new sample, shifted and scaled like the
+    source, then rotated anticlockwise about the origin. The accuracy is measured on the target
+    samples that were used for training without their labels, as in the paper.
 
     Parameters
     ----------

@@ -13,11 +13,11 @@ from sklearn.decomposition import PCA
 from problems import PAPER, Problem
 
 matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402  after the choice of a backend without a screen
+from matplotlib import pyplot as plt  # noqa: E402  after selecting a backend that needs no display
 from matplotlib.colors import ListedColormap  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 
-# Okabe and Ito's colours, which colour-blind people tell apart too.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, PURPLE, INK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222"
 SHADE = 0.2
 
@@ -80,7 +80,7 @@ def by_pair(results: Results) -> Dict[Any, List[Dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the figure shows of a trained network.
+    """The data of a trained network that the figure shows.
 
     Attributes
     ----------
@@ -93,9 +93,9 @@ class Snapshot:
     source, target : numpy.ndarray
         The points in the first two principal components of the features of both.
     wrong : numpy.ndarray
-        True for the target points whose label is predicted wrong.
+        True for the target points whose predicted label is wrong.
     told_apart : float
-        The part of all points whose domain is predicted right.
+        The fraction of all points whose predicted domain is right.
     """
 
     problem: Problem
@@ -109,7 +109,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, network: Any, problem: Problem) -> Snapshot:
-        """Return what a network makes of a problem in the plane."""
+        """Return the snapshot of a network on a problem in the plane."""
         points = np.concatenate([problem.xs, problem.xt])
         (x0, y0), (x1, y1) = points.min(axis=0) - 0.4, points.max(axis=0) + 0.4
         grid = np.meshgrid(np.linspace(x0, x1, 400), np.linspace(y0, y1, 300))
@@ -134,7 +134,7 @@ def moons_figure(path: str, plain: Snapshot, adversarial: Snapshot) -> None:
     Parameters
     ----------
     path : str
-        The PNG file; its folder is made if need be.
+        The PNG file; its folder is created if necessary.
     plain, adversarial : Snapshot
         The two networks.
     """
@@ -222,7 +222,7 @@ def amazon_figure(path: str, results: Results) -> None:
     Parameters
     ----------
     path : str
-        The PNG file; its folder is made if need be.
+        The PNG file; its folder is created if necessary.
     results : sequence of dict
         One for each pair and seed.
     """

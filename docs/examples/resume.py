@@ -1,7 +1,7 @@
-"""Train with a ramp of λ, save a checkpoint after each step, and go on after a crash.
+"""Train with a λ schedule, save a checkpoint after each step, and resume after a crash.
 
-Run it, kill it at any time, run it again: it goes on where it was, and the losses are those of a
-training run that was never interrupted::
+Run it, kill it at any time, and run it again: it resumes at the interrupted step, and the losses
+are the same as without the interruption::
 
     python docs/examples/resume.py theano moons.checkpoint --log moons.log --die-at 120
     python docs/examples/resume.py theano moons.checkpoint --log moons.log
@@ -18,7 +18,7 @@ import pickle
 import signal
 from typing import Any, Dict, Optional, Sequence
 
-import revgrad_theano.compat  # noqa: F401  before Theano, which is older than today's Python
+import revgrad_theano.compat  # noqa: F401  before Theano, to run on a current Python
 
 import numpy as np
 import theano
@@ -31,7 +31,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("style", choices=["theano", "lasagne"], help="which network")
-    parser.add_argument("checkpoint", help="file to save to, and to go on from if it is there")
+    parser.add_argument("checkpoint", help="file to save to, and to resume from if it exists")
     parser.add_argument("--log", default="training.log", help="file with a line for each step")
     parser.add_argument("--steps", type=int, default=300, help="steps of the training run")
     parser.add_argument("--die-at", type=int, metavar="N", help="kill the process in step N")
@@ -60,7 +60,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         with open(args.log, "a") as log:
             print(scheduler.steps, repr(lam), *(repr(float(x)) for x in losses), file=log)
-        scheduler.step()  # before the checkpoint, which says that this step is done
+        scheduler.step()  # before saving: the checkpoint records this step as done
         save(
             args.checkpoint,
             {
@@ -73,7 +73,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
 
 
 def save(path: str, checkpoint: Dict[str, Any]) -> None:
-    """Write a checkpoint such that a crash in the middle leaves the old one."""
+    """Write a checkpoint atomically: a crash leaves the old one intact."""
     with open(path + ".new", "wb") as file:
         pickle.dump(checkpoint, file)
     os.replace(path + ".new", path)

@@ -1,6 +1,7 @@
-"""One ramp of λ, driven in three ways: the losses are the same.
+"""One λ schedule, driven in three ways: the losses are the same.
 
-The network of ``dann_theano.py`` is trained on the inter-twinning moons with the ramp of the papers
+The network of ``dann_theano.py`` is trained on the inter-twinning moons with the schedule of the
+papers
 
 - by a `revgrad.LambdaScheduler` that drives a `revgrad.LambdaVariable`,
 - with λ as an input of the compiled function,
@@ -28,7 +29,7 @@ Way = Tuple[Any, Callable[[int, Any], Any]]
 
 
 def by_a_variable(schedule: Any, total_steps: int) -> Way:
-    """Return a network, and a step of its training; the scheduler drives its `LambdaVariable`."""
+    """Return a network and its step; a scheduler drives its `LambdaVariable`."""
     network = DomainAdversarialNetwork(2, 2, learning_rate=0.01)
     scheduler = revgrad.LambdaScheduler(network.lam, schedule, total_steps)
 
@@ -41,7 +42,7 @@ def by_a_variable(schedule: Any, total_steps: int) -> Way:
 
 
 def by_an_input(schedule: Any, total_steps: int) -> Way:
-    """Return the same; λ is an input of the compiled function."""
+    """Return a network and its step; λ is an input of the compiled function."""
     lam = T.scalar("lam")
     network = DomainAdversarialNetwork(2, 2, learning_rate=0.01, lam=lam, inputs=[lam])
 
@@ -53,7 +54,7 @@ def by_an_input(schedule: Any, total_steps: int) -> Way:
 
 
 def in_the_graph(schedule: Any, total_steps: int) -> Way:
-    """Return the same; λ is computed in the graph, from a counter that the function updates."""
+    """Return a network and its step; λ is computed in the graph, from a counter."""
     counter = theano.shared(np.int64(0), "counter")
     network = DomainAdversarialNetwork(
         2,
@@ -74,9 +75,9 @@ def train(way: Way, problem: Any, total_steps: int, seed: int) -> np.ndarray:
     Parameters
     ----------
     way : tuple
-        What a function of `WAYS` returned.
+        A network and its step, as a function in `WAYS` returns them.
     problem : Problem
-        All of its samples are in each batch.
+        Each batch has all of its samples.
     total_steps : int
         The number of steps.
     seed : int

@@ -1,4 +1,4 @@
-"""The training loop, for either style of the network."""
+"""The training loop that the examples share."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Settings:
         "shallow" multiplies the domain loss by λ and reverses with 1; "deep" gives the domain
         loss weight 1 and reverses with λ.
     ramp : float
-        If positive, λ rises from 0 along ``2 / (1 + exp(-ramp * p)) - 1``, p being the part of
-        the training that is done.
+        If positive, λ increases from 0 as ``2 / (1 + exp(-ramp * p)) - 1``, where p is the
+        completed fraction of the training.
     epochs : int
         The number of passes over the source.
     batch : int
         The number of samples of each domain in a step.
     average : float
-        The last part of the epochs over which the parameters are averaged. A game circles around
-        its equilibrium, and the average of the circle lies nearer to it than its last point.
+        The fraction of the epochs, at the end, over which the parameters are averaged. Adversarial
+        training circles around its equilibrium; the average is closer to it than the last point.
     holdout : float
-        The part of the source that is held out. If positive, the parameters of the epoch with
-        the highest accuracy there are kept, in place of the average.
+        The fraction of the source that is held out. If positive, the parameters of the epoch with
+        the highest accuracy on it are kept, instead of the average.
     """
 
     lam: float
@@ -58,16 +58,16 @@ def fit(
     Parameters
     ----------
     network : DomainAdversarialNetwork
-        Compiled already; its parameters are drawn anew.
+        A compiled network; its parameters are reset.
     problem : Problem
-        What to train on. The labels of the target are not read.
+        The data. The labels of the target are not used.
     settings : Settings
         How to train.
     seed : int
         The seed of the parameters and of the order of the samples.
     adversarial : bool, optional
-        If False, the reversal has λ = 0: the domain classifier is trained, and the features do
-        not know of it. That is the plain network.
+        If False, the reversal has λ = 0: the domain classifier is trained without any effect on
+        the features. This is the plain network.
     tick : callable, optional
         Called after each epoch.
     """
@@ -104,5 +104,5 @@ def fit(
 
 
 def accuracy(network: Any, problem: Problem) -> float:
-    """Return the part of the target's test samples that a network labels right."""
+    """Return the accuracy of a network on the test samples of the target."""
     return float(np.mean(network.predict(problem.test_x) == problem.test_y))

@@ -1,55 +1,64 @@
-"""``revgrad check``: the checks of the contract, without pytest."""
+"""``revgrad check``: run the checks of the contract without pytest."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import sys
-from collections import Counter
-from typing import Any, Dict, List, Optional, Sequence
+import contextlib
+import importlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from revgrad._cli import isolation
-from revgrad._cli.console import Progress, Screen
-from revgrad._version import __version__
+from revgrad._cli import console, isolation
+from revgrad._cli.worker import Outcome, progress
 from revgrad.backend import CONTRACT
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
 DOCTOR = "The doctor says more: revgrad, without a command."
-EPILOG = """\
+EPILOG = f"""\
 A check is passed, failed, skipped (the backend does not declare what it needs) or expected (it
 fails, and the harness says so and why). Each backend is checked in a process of its own.
 
-exit codes:
-  0  every check that was run passed, or failed as expected
-  1  a check failed, or a backend that was named does not load or offers no harness;
-     with --all, also: a plugin is broken
-  2  the arguments make no sense
-"""
-
-Entry = Dict[str, Any]
+{console.EXIT_CODES}"""
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run ``revgrad check``.
+@dataclass(frozen=True)
+class Entry:
+    """What became of a backend, or of a plugin that was left out."""
 
-    Parameters
-    ----------
-    arguments : sequence of str
-        What stands behind ``check``.
+    backend: Optional[str]
+    plugin: Optional[str] = None
+    state: str = "checked"
+    hypothesis: Optional[bool] = None
+    checks: Sequence[Outcome] = ()
+    error: Optional[str] = None
+    traceback: Optional[str] = None
 
-    Raises
-    ------
-    SystemExit
-        With the exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="revgrad check",
-        description="Put backends to the checks of the contract.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    @property
+    def ok(self) -> bool:
+        """Whether the backend is available and no check failed."""
+        return self.state != "unavailable" and all(each.outcome != "failed" for each in self.checks)
+
+    def summary(self) -> str:
+        """Return one line.
+
+        Examples
+        --------
+        >>> Entry("mylib", state="no harness").summary()
+        'mylib: no harness'
+        """
+        if self.state != "checked":
+            reason = f": {self.error}" if self.ok and self.error else ""
+            return f"{self.backend or f'plugin {self.plugin}'}: {self.state}{reason}"
+        counts = Counter(each.outcome for each in self.checks)
+        text = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each])
+        return f"{self.backend}: {text}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``revgrad check`` and return the exit code."""
+    words = "Run the checks of the contract on backends."
+    parser = console.parser("revgrad check", None, words, EPILOG)
     parser.add_argument("names", nargs="*", metavar="NAME", help="a backend, as revgrad lists it")
     parser.add_argument("--all", action="store_true", help="all that are installed")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -58,213 +67,105 @@ def main(arguments: Sequence[str]) -> None:
     if bool(args.names) == args.all:
         parser.error("name backends, or give --all" + (", not both" if args.all else ""))
     entries = check_all() if args.all else [check(name) for name in dict.fromkeys(args.names)]
-    ok = all(_is_ok(entry) for entry in entries)
+    ok = all(entry.ok for entry in entries)
     if args.json:
-        found = {
-            "revgrad": __version__,
-            "python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "contract": CONTRACT,
-            "ok": ok,
-            "backends": entries,
-        }
-        print(json.dumps(found, indent=2))
+        console.as_json(contract=CONTRACT, ok=ok, backends=entries)
     else:
         show(entries, args.traceback)
-    sys.exit(0 if ok else 1)
-
-
-def _is_ok(entry: Entry) -> bool:
-    if entry["state"] == "checked":
-        return all(each["outcome"] != "failed" for each in entry["checks"])
-    return entry["state"] in ("not installed", "no harness")
+    return 0 if ok else 1
 
 
 def check_all() -> List[Entry]:
-    """Check every backend that is installed and offers a harness.
-
-    Returns
-    -------
-    list of dict
-        One for each backend, and one for each plugin that was left out.
-    """
-    seen = isolation.discover()
+    """Check every backend that is installed and has a harness."""
+    found, fatal = isolation.discover()
     entries = []
-    for offer in seen["backends"]:
-        if not isolation.is_installed(offer["claims"]):
-            entries.append(_entry(offer["name"], "not installed"))
-        elif not offer["harness"]:
-            entries.append(_entry(offer["name"], "no harness"))
+    for each in found:
+        if each.state == "broken":
+            where = f"the plugin of {each.distribution} {each.version} was left out at stage"
+            error = f"{where} {each.stage!r}: {each.error}. {DOCTOR}"
+            trace = each.traceback
+            entries.append(Entry(None, each.plugin, "unavailable", None, (), error, trace))
+        elif each.state == "not installed":
+            entries.append(Entry(each.backend, state=each.state))
+        elif not each.harness:
+            entries.append(Entry(each.backend, state="no harness"))
         else:
-            entries.append(check(offer["name"], seen["fatal"]))
-    for failure in seen["failures"]:
-        words = f"the plugin of {failure['distribution']} was left out at stage"
-        error = f"{words} {failure['stage']!r}: {failure['error']}. {DOCTOR}"
-        found = {"plugin": failure["plugin"], "error": error, "traceback": failure["traceback"]}
-        entries.append(_entry(None, "unavailable", **found))
+            entries.append(check(str(each.backend), fatal))
     return entries
 
 
-def _entry(name: Optional[str], state: str, **found: Any) -> Entry:
-    return {
-        "backend": name,
-        "plugin": None,
-        "state": state,
-        "hypothesis": None,
-        "checks": [],
-        "error": None,
-        "traceback": None,
-        **found,
-    }
-
-
 def check(name: str, disable: Sequence[str] = ()) -> Entry:
-    """Put one backend to every check, in a process of its own.
-
-    A check that takes the process along has failed; the others are run in a new one.
-
-    Parameters
-    ----------
-    name : str
-        The name of the backend.
-    disable : sequence of str, optional
-        Plugins to leave out.
-
-    Returns
-    -------
-    dict
-        One of ``"backends"`` of what ``revgrad check --json`` prints.
-    """
-    progress = Progress()
-    progress.show(f"{name}: loading")
-    found = _entry(name, "checked")
-    names: List[List[str]] = []
-    results: List[Entry] = found["checks"]
-    while not names or len(results) < len(names):
-        running = None
-        for report in isolation.stream("check", disable, name=name, skip=len(results)):
-            if "checks" in report:
-                names, found["hypothesis"] = report["checks"], report["hypothesis"]
-            elif "running" in report:
-                running = report["running"]
-                progress.show(f"{name}: {len(results) + 1}/{len(names)} {running}")
-            elif "outcome" in report:
-                results.append(_result(names[len(results)], **report))
-                running = None
-            elif "error" in report:
-                running, found["state"] = None, "unavailable"
-                found["error"] = report["message"] or report["error"]
-                found["traceback"] = report["traceback"]
-            elif running is not None:
-                check, clause = names[len(results)]
-                reason = f"{clause} {check}: {report['ending']} while the check was run"
-                results.append(_result(names[len(results)], "failed", reason))
-            elif found["state"] == "checked" and not (names and len(results) == len(names)):
-                found["state"] = "unavailable"
-                found["error"] = f"{report['ending']} while the backend was loaded. {DOCTOR}"
-        if found["state"] != "checked":
-            break
-    progress.done(summary(found))
-    return found
+    """Run every check on one backend, and print how it went to the standard error."""
+    entry = _checked(name, disable)
+    progress(entry.summary(), last=True)
+    return entry
 
 
-def _result(name: Sequence[str], outcome: str, reason: str, traceback: Any = None) -> Entry:
-    check, clause = name
-    return {
-        "check": check,
-        "clause": clause,
-        "outcome": outcome,
-        "reason": reason,
-        "traceback": traceback,
-    }
+def _checked(name: str, disable: Sequence[str]) -> Entry:
+    """Run the checks in a subprocess; one that ends it has failed, and the rest get another."""
+    from revgrad.testing import CHECKS  # which other commands do not need
 
-
-def summary(entry: Entry) -> str:
-    """Say in one line what became of a backend.
-
-    Examples
-    --------
-    >>> summary({"backend": "numpy", "plugin": None, "state": "no harness"})
-    'numpy: no harness'
-    """
-    if entry["state"] != "checked":
-        name = f"plugin {entry['plugin']}" if entry["plugin"] else entry["backend"]
-        return f"{name}: {entry['state']}"
-    counts = Counter(each["outcome"] for each in entry["checks"])
-    words = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each])
-    return f"{entry['backend']}: {words}"
+    outcomes: List[Outcome] = []
+    while len(outcomes) < len(CHECKS):
+        done = isolation.run("check", 0, disable, name=name, skip=len(outcomes))
+        outcomes += [each for each in done.reports if each.outcome in OUTCOMES]
+        if not done.reports:
+            error = f"{done.how} while the backend was loaded. {DOCTOR}"
+            return Entry(name, None, "unavailable", None, outcomes, error)
+        last = done.reports[-1]
+        if not last.check:
+            return Entry(name, None, last.outcome, None, outcomes, last.reason, last.traceback)
+        if last.outcome == "running":
+            reason = f"{last.clause} {last.check}: {done.how} while the check was run"
+            outcomes.append(replace(last, outcome="failed", reason=reason))
+    hypothesis = False
+    with contextlib.suppress(ImportError):
+        importlib.import_module("revgrad.testing.strategies")
+        hypothesis = True
+    return Entry(name, None, "checked", hypothesis, outcomes)
 
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
-    """Print the table clause by backend, every failure, and the reasons of the rest.
-
-    Parameters
-    ----------
-    entries : sequence of dict
-        What `check` returned.
-    tracebacks : bool, optional
-        Whether tracebacks are printed.
-    """
-    screen = Screen()
-    checked = [entry for entry in entries if entry["checks"]]
+    """Print the table clause by backend, every failure, and the reasons of the rest."""
+    checked = [entry for entry in entries if entry.checks]
     if checked:
-        # All of one list, and a backend that was given up has its beginning.
-        longest = max((entry["checks"] for entry in checked), key=len)
-        rows = [[each["clause"], each["check"]] for each in longest]
-        for entry in checked:
-            outcomes = [each["outcome"] for each in entry["checks"]]
-            for row, outcome in zip(rows, outcomes + ["-"] * len(rows)):
-                row.append(outcome)
-        screen.table(["clause", "check", *[entry["backend"] for entry in checked]], rows)
-        screen.line()
+        # All of one list; an entry that is unavailable may have only its beginning.
+        longest = max((entry.checks for entry in checked), key=len)
+        columns = [[each.outcome for each in entry.checks] for entry in checked]
+        names = [[each.clause for each in longest], [each.check for each in longest]]
+        rows = list(zip_longest(*names, *columns, fillvalue="-"))
+        console.table(["clause", "check", *[str(entry.backend) for entry in checked]], rows)
+        console.line()
     for entry in entries:
-        screen.line(summary(entry), "" if _is_ok(entry) else "failed")
-    if any(entry["hypothesis"] is False for entry in checked):
-        screen.line()
-        screen.line(
-            "Fixed examples alone: hypothesis is not installed. To draw examples too: "
-            "pip install 'revgrad[testing]'."
-        )
+        console.line(entry.summary(), "" if entry.ok else "failed")
+    if any(entry.hypothesis is False for entry in checked):
+        hint = "hypothesis is not installed: pip install 'revgrad[testing]'"
+        console.line(f"\nOnly fixed examples were tried, {hint}.")
     for outcome in ("skipped", "expected"):
         reasons = _reasons(checked, outcome)
         if reasons:
-            screen.line()
-            screen.line(f"{outcome}:", outcome)
-        for words in reasons:
-            screen.line(words, indent=2)
+            console.line(f"\n{outcome}:", outcome)
+            console.line("\n".join(reasons), indent=2)
     for entry in entries:
-        _show_failures(screen, entry, tracebacks)
+        failures = [each for each in entry.checks if each.outcome == "failed"]
+        if entry.error and not entry.ok:
+            failures.append(Outcome("", "", "failed", entry.error, entry.traceback))
+        if failures:
+            console.line(f"\n{entry.summary()}:", "failed")
+        for i, each in enumerate(failures):
+            console.line(f"\n{each.reason}" if i else each.reason, indent=2)
+            if tracebacks and each.traceback:
+                console.line(f"\n{each.traceback.rstrip()}", "dim", indent=4)
 
 
 def _reasons(entries: Sequence[Entry], outcome: str) -> List[str]:
-    """Return each reason once, with the checks and the backends it is the reason for."""
-    found: Dict[str, Dict[str, List[str]]] = {}
+    """Return each reason with the checks and the backends that it is the reason for."""
+    backends: Dict[Tuple[str, str], List[str]] = defaultdict(list)
     for entry in entries:
-        for each in entry["checks"]:
-            if each["outcome"] == outcome:
-                check = f"{each['clause']} {each['check']}"
-                found.setdefault(each["reason"], {}).setdefault(check, []).append(entry["backend"])
-    lines = []
-    for reason, backends in found.items():
-        checks: Dict[str, List[str]] = {}  # by the backends, most often the same for all
-        for check, names in backends.items():
-            checks.setdefault(", ".join(names), []).append(check)
-        where = "; ".join(f"{', '.join(each)} ({names})" for names, each in checks.items())
-        lines.append(f"{where}: {reason}")
-    return lines
-
-
-def _show_failures(screen: Screen, entry: Entry, tracebacks: bool) -> None:
-    failures = [each for each in entry["checks"] if each["outcome"] == "failed"]
-    if entry["error"]:
-        failures.append({"reason": entry["error"], "traceback": entry["traceback"]})
-    if failures:
-        screen.line()
-        screen.line(f"{summary(entry)}:", "failed")
-    for i, each in enumerate(failures):
-        if i:
-            screen.line()
-        screen.line(each["reason"], indent=2)
-        if tracebacks and each["traceback"]:
-            screen.line()
-            screen.line(each["traceback"].rstrip(), "dim", indent=4)
+        for each in entry.checks:
+            if each.outcome == outcome:
+                backends[each.reason, f"{each.clause} {each.check}"].append(str(entry.backend))
+    checks: Dict[Tuple[str, str], List[str]] = defaultdict(list)
+    for (reason, check), names in backends.items():
+        checks[reason, ", ".join(names)].append(check)
+    return [f"{', '.join(each)} ({names}): {reason}" for (reason, names), each in checks.items()]

@@ -2,129 +2,115 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
+import functools
+import json
+import platform
 import re
-import shutil
 import sys
-from typing import Any, Sequence
+import textwrap
+from dataclasses import asdict
+from typing import Any, Collection, Dict, Sequence
 
+from revgrad._version import __version__
+
+EXIT_CODES = """\
+exit codes:
+  0  nothing is broken (a framework that is not installed is no fault); no check failed
+  1  something is broken; a check failed, or a backend that was named does not load or has no
+     harness; with check --all, also: a plugin is broken
+  2  the arguments are invalid
+  3  the output cannot be written
+"""
 _STYLES = {
-    "ok": "green",
-    "passed": "green",
-    "broken": "bold red",
-    "failed": "bold red",
-    "unavailable": "bold red",
-    "expected": "yellow",
-    "skipped": "dim",
-    "not installed": "dim",
-    "no harness": "dim",
+    **dict.fromkeys(["ok", "passed"], "green"),
+    **dict.fromkeys(["broken", "failed", "unavailable"], "bold red"),
+    **dict.fromkeys(["expected"], "yellow"),
+    **dict.fromkeys(["skipped", "not installed", "no harness", "nothing to check"], "dim"),
 }
-# Colours and other orders to a terminal, and what is no character, in words of somebody else.
+# Escape sequences and control characters in the messages of third parties.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|(?!\n)[\x00-\x1f\x7f]")
 
-
-class Screen:
-    """The standard output.
-
-    On a terminal rich draws, where it is installed (``pip install 'revgrad[rich]'``); it honours
-    ``NO_COLOR`` and the width.
-    """
-
-    def __init__(self) -> None:
-        self._console: Any = None
-        if sys.stdout.isatty():
-            try:
-                from rich.console import Console
-
-                self._console = Console(highlight=False, markup=False, emoji=False)
-            except ImportError:
-                pass
-
-    def line(self, words: str = "", style: str = "", indent: int = 0) -> None:
-        """Print a paragraph, which a terminal may wrap.
-
-        Parameters
-        ----------
-        words : str
-            The paragraph; line breaks are kept.
-        style : str, optional
-            A style of rich, or a word of a table, whose style it gets.
-        indent : int, optional
-            The width of the margin.
-        """
-        words = cleaned(words)
-        if self._console is None:
-            print("\n".join(" " * indent + each for each in words.split("\n")).rstrip())
-            return
-        if not words:
-            self._console.print()
-            return
-        from rich.padding import Padding
-        from rich.text import Text
-
-        text = Text(words, style=_STYLES.get(style, style))
-        self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
-
-    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table.
-
-        Parameters
-        ----------
-        headings : sequence of str
-            One for each column.
-        rows : sequence of sequence of str
-            As many cells in each.
-        """
-        rows = [[cleaned(cell) for cell in row] for row in rows]
-        if self._console is None:
-            print(plain_table(headings, rows))
-            return
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table()
-        for heading in headings:
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(*[Text(cell, style=_STYLES.get(cell, "")) for cell in row])
-        self._console.print(table)
+parser = functools.partial(
+    argparse.ArgumentParser,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+)
 
 
-class Progress:
-    """One line on the standard error that says what is going on, where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def show(self, words: str) -> None:
-        """Replace the line; nothing clears it."""
-        if self._shown:
-            width = max(1, shutil.get_terminal_size().columns - 1)
-            print(f"\r{cleaned(words)[:width]:<{width}}\r", end="", file=sys.stderr, flush=True)
-
-    def done(self, words: str) -> None:
-        """Clear the line; where there is no terminal, print a line that stays."""
-        if self._shown:
-            self.show("")
-        else:
-            print(cleaned(words), file=sys.stderr, flush=True)
+def _terminal() -> Any:
+    """Return rich's console where the standard output is a terminal and rich is installed."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        from rich.console import Console
+    except ImportError:
+        return None
+    return Console(highlight=False, markup=False, emoji=False)
 
 
-def plain_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as text.
+def line(text: str = "", style: str = "", indent: int = 0) -> None:
+    """Print a paragraph, which a terminal may wrap, in a style of rich or of a word of a table."""
+    text, terminal = cleaned(text), _terminal()
+    if terminal is None or not text:
+        print(textwrap.indent(text, " " * indent).rstrip())
+        return
+    from rich.padding import Padding
+
+    padded = Padding(text, (0, 0, 0, indent), expand=False)
+    terminal.print(padded, style=_STYLES.get(style, style))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table.
 
     Examples
     --------
-    >>> print(plain_table(["backend", "state"], [["numpy", "ok"]]))
+    >>> table(["backend", "state"], [["numpy", "ok"]])
     backend  state
     numpy    ok
     """
-    lines = [headings, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
-    )
+    rows = [[cleaned(cell) for cell in row] for row in rows]
+    terminal = _terminal()
+    if terminal is None:
+        widths = [max(map(len, column)) for column in zip(headings, *rows)]
+        for row in (headings, *rows):
+            print("  ".join(map(str.ljust, row, widths)).rstrip())
+        return
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    drawn = Table(*[Column(heading, overflow="fold") for heading in headings])
+    for row in rows:
+        drawn.add_row(*[Text(cell, style=_STYLES.get(cell, "")) for cell in row])
+    terminal.print(drawn)
 
 
-def cleaned(words: str) -> str:
-    """Return words without control characters other than line breaks."""
-    return _CONTROL.sub("", words.replace("\t", "    ").replace("\r\n", "\n"))
+def as_json(**report: Any) -> None:
+    """Print a report with the versions, and the dataclasses that it holds, as JSON."""
+    print(json.dumps({**versions(), **report}, indent=2, default=asdict))
+
+
+def cleaned(text: str) -> str:
+    """Return a text without control characters other than line breaks."""
+    return _CONTROL.sub("", text.replace("\t", "    ").replace("\r\n", "\n"))
+
+
+def versions() -> Dict[str, str]:
+    """Return the versions of revgrad and Python, and the system."""
+    system = f"{platform.system()} {platform.machine()}"
+    return {"revgrad": __version__, "python": platform.python_version(), "platform": system}
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """Return the error for an unknown name, with the nearest one and all that are known.
+
+    Examples
+    --------
+    >>> unknown("command", "chekc", ["check", "doctor"])
+    "There is no command 'chekc'. Did you mean 'check'? Known commands: check, doctor."
+    """
+    nearest = difflib.get_close_matches(name, known, 1)
+    suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"There is no {what} {name!r}.{suggestion} Known {what}s: {', '.join(known)}."

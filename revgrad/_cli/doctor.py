@@ -2,206 +2,104 @@
 
 from __future__ import annotations
 
-import json
-import platform
-from typing import Any, Dict, List, Optional
+from dataclasses import replace
+from typing import List, Sequence, Tuple
 
 from revgrad import _plugins
-from revgrad._cli import isolation
-from revgrad._cli.console import Screen
-from revgrad._version import __version__
-
-Entry = Dict[str, Any]
+from revgrad._cli import console, isolation
+from revgrad._cli.worker import Entry
 
 
-def main(as_json: bool = False, tracebacks: bool = False, timeout: float = isolation.TIMEOUT) -> int:
-    """Examine every backend and print what was found.
-
-    Parameters
-    ----------
-    as_json : bool, optional
-        Print JSON.
-    tracebacks : bool, optional
-        Print the traceback of each failure.
-    timeout : float, optional
-        How many seconds a backend may take to load.
-
-    Returns
-    -------
-    int
-        The exit code: 1 if something is broken, else 0.
-    """
-    found = diagnose(timeout)
+def main(as_json: bool, tracebacks: bool, timeout: float) -> int:
+    """Examine every backend, print what was found, and return the exit code."""
+    entries = diagnose(timeout)
+    ok = all(entry.state != "broken" for entry in entries)
     if as_json:
-        print(json.dumps(found, indent=2))
+        known, unknown = _disabled()
+        console.as_json(ok=ok, backends=entries, disabled=known, disabled_unknown=unknown)
     else:
-        show(found, tracebacks)
-    return 0 if found["ok"] else 1
+        show(entries, tracebacks)
+    return 0 if ok else 1
 
 
-def diagnose(timeout: float = isolation.TIMEOUT) -> Entry:
-    """Discover the plugins and load each backend, in processes of their own.
+def diagnose(timeout: float) -> List[Entry]:
+    """Discover the plugins and load each backend, each in a process of its own."""
+    entries, fatal = isolation.discover()
+    return isolation.in_parallel(lambda entry: _examined(entry, fatal, timeout), entries)
 
-    Parameters
-    ----------
-    timeout : float, optional
-        How many seconds a backend may take to load.
 
-    Returns
-    -------
-    dict
-        What ``revgrad --json`` prints.
-    """
-    seen = isolation.discover()
+def _examined(entry: Entry, fatal: Sequence[str], timeout: float) -> Entry:
+    """Load a backend; where that fails, load it after the module `prepare`."""
+    if entry.state == "broken":
+        advice = (
+            f"Upgrade or uninstall {entry.distribution or 'one of them'}, or set "
+            f"REVGRAD_DISABLE={entry.plugin} to do without."
+        )
+        if entry.stage == "discovery":
+            advice += " Until then every process that uses revgrad will fail the same way."
+        return replace(entry, advice=advice)
+    if entry.state == "not installed":
+        return entry
+    plain = _loaded(entry, "", fatal, timeout)
+    if plain.state == "ok" or not entry.prepare:
+        return plain
+    prepared = _loaded(entry, entry.prepare, fatal, timeout)
+    if prepared.state == "ok":
+        framework = entry.claims[0].partition(":")[0].partition(".")[0]
+        return replace(prepared, advice=f"It needs `import {entry.prepare}` before {framework}.")
+    both = f"This is with `import {entry.prepare}` first; without it: {plain.error}."
+    return replace(prepared, advice=f"{prepared.advice} {both}")
 
-    def examine(offer: Entry) -> Entry:
-        return _backend(offer, seen["fatal"], timeout)
 
-    entries = isolation.at_once(examine, seen["backends"])
-    entries += [_left_out(failure) for failure in seen["failures"]]
+def _loaded(entry: Entry, prepare: str, fatal: Sequence[str], timeout: float) -> Entry:
+    """Load a backend in a subprocess and say what came of it."""
+    done = isolation.run("load", timeout, fatal, name=entry.backend, prepare=prepare)
+    if done.reports:
+        found: Entry = done.reports[0]
+    else:
+        code = f'import revgrad; revgrad.get_backend("{entry.backend}")'
+        code = f"import {prepare}; {code}" if prepare else code
+        error = f"{done.how} while the backend was loaded"
+        advice = f"Load it by itself: python -X faulthandler -c '{code}'."
+        found = replace(entry, state="broken", error=error, advice=advice, traceback=done.printed)
+    if found.state == "ok":
+        return found
+    requires = entry.requires and f"It requires {entry.requires}."
+    without = entry.plugin and f"Set REVGRAD_DISABLE={entry.plugin} to do without."
+    advice = " ".join(filter(None, [found.advice, requires, without]))
+    return replace(found, stage="load", advice=advice)
+
+
+def _disabled() -> Tuple[List[str], List[str]]:
+    """Return the plugins that ``REVGRAD_DISABLE`` leaves out, and the unknown names in it."""
     known = {name for name, _, _ in _plugins.entry_points()}
-    disabled = list(_plugins.disabled())
-    return {
-        "revgrad": __version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "ok": all(entry["state"] != "broken" for entry in entries),
-        "backends": entries,
-        "disabled": [name for name in disabled if name in known],
-        "disabled_unknown": [name for name in disabled if name not in known],
-    }
+    names = _plugins.disabled()
+    return [name for name in names if name in known], [name for name in names if name not in known]
 
 
-def _entry(source: Entry, **found: Any) -> Entry:
-    distribution, _, version = (source["distribution"] or "").rpartition(" ")
-    return {
-        "backend": source.get("name"),
-        "plugin": source["plugin"],
-        "distribution": distribution or None,
-        "version": version or None,
-        "requires": source.get("requires") or None,
-        "framework": None,
-        "state": "broken",
-        "claims": source.get("claims", []),
-        "stage": None,
-        "error": None,
-        "advice": None,
-        "traceback": None,
-        **found,
-    }
-
-
-def _left_out(failure: Entry) -> Entry:
-    distribution = (failure["distribution"] or "the distributions").split()[0]
-    plugin = failure["plugin"]
-    advice = f"Upgrade or uninstall {distribution}, or set REVGRAD_DISABLE={plugin} to do without."
-    if failure["stage"] == "discovery":
-        advice += " Until then every process that uses revgrad fares like that."
-    return _entry(
-        failure,
-        stage=failure["stage"],
-        error=failure["error"],
-        advice=advice,
-        traceback=failure["traceback"] or None,
-    )
-
-
-def _backend(offer: Entry, fatal: List[str], timeout: float) -> Entry:
-    if not isolation.is_installed(offer["claims"]):
-        return _entry(offer, state="not installed")
-    report, how, printed = isolation.run("load", timeout, fatal, name=offer["name"])
-    version = isolation.version_of(offer["requires"], offer["claims"])
-    if report is None:
-        return _entry(
-            offer,
-            framework=version,
-            stage="load",
-            error=f"{how} while the backend was loaded",
-            advice=f"Load it by itself: {_by_hand(offer)}. {_ways_out(offer)}",
-            traceback=printed or None,
-        )
-    if "error" in report:
-        return _entry(
-            offer,
-            framework=version,
-            stage="load",
-            error=report["error"],
-            advice=" ".join(filter(None, [_own_words(report), _ways_out(offer)])),
-            traceback=report["traceback"],
-        )
-    return _entry(offer, framework=report["framework"] or version, state="ok")
-
-
-def _own_words(report: Entry) -> str:
-    """Return what the plugin says, unless the root error has said all of it."""
-    words = " ".join(report["own"].split())
-    if not words or report["error"].endswith(words):
-        return ""
-    return words if words.endswith(".") else f"{words}."
-
-
-def _by_hand(offer: Entry) -> str:
-    name = offer["name"]
-    return f"python -X faulthandler -c 'import revgrad; revgrad.get_backend(\"{name}\")'"
-
-
-def _ways_out(offer: Entry) -> str:
-    words = f"It requires {offer['requires']}. " if offer["requires"] else ""
-    plugin: Optional[str] = offer["plugin"]
-    if plugin is not None:
-        words += f"Set REVGRAD_DISABLE={plugin} to do without."
-    return words.strip()
-
-
-def show(found: Entry, tracebacks: bool = False) -> None:
-    """Print what `diagnose` found.
-
-    Parameters
-    ----------
-    found : dict
-        What `diagnose` returned.
-    tracebacks : bool, optional
-        Whether tracebacks are printed.
-    """
-    screen = Screen()
-    entries = found["backends"]
-    screen.line(f"revgrad {found['revgrad']}, Python {found['python']}, {found['platform']}")
-    screen.line()
+def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
+    """Print what `diagnose` found."""
+    console.line("revgrad {revgrad}, Python {python}, {platform}".format(**console.versions()))
+    console.line()
     headings = ["backend", "plugin", "distribution", "framework", "state", "claims"]
-    screen.table(headings, [_cells(entry) for entry in entries])
-    if found["disabled"]:
-        screen.line()
-        screen.line(f"REVGRAD_DISABLE leaves out: {', '.join(found['disabled'])}.")
-    if found["disabled_unknown"]:
-        screen.line()
-        names = ", ".join(found["disabled_unknown"])
-        screen.line(f"REVGRAD_DISABLE names what is no plugin: {names}.")
+    rows = []
     for entry in entries:
-        if entry["state"] == "broken":
-            _show_failure(screen, entry, tracebacks)
-    if not found["ok"] and not tracebacks:
-        screen.line()
-        screen.line("The whole tracebacks: revgrad --traceback")
-
-
-def _cells(entry: Entry) -> List[str]:
-    distribution = " ".join(filter(None, [entry["distribution"], entry["version"]]))
-    return [
-        entry["backend"] or "-",
-        entry["plugin"] or "built in",
-        distribution or "-",
-        entry["framework"] or "-",
-        entry["state"],
-        ", ".join(entry["claims"]) or "-",
-    ]
-
-
-def _show_failure(screen: Screen, entry: Entry, tracebacks: bool) -> None:
-    screen.line()
-    name = f"backend {entry['backend']}" if entry["backend"] else f"plugin {entry['plugin']}"
-    screen.line(f"{name} is broken, at stage {entry['stage']!r}:", "broken")
-    screen.line(entry["error"], indent=2)
-    screen.line(f"What to do: {entry['advice']}", indent=2)
-    if tracebacks and entry["traceback"]:
-        screen.line()
-        screen.line(entry["traceback"].rstrip(), "dim", indent=4)
+        distribution = " ".join(filter(None, [entry.distribution, entry.version]))
+        row = [entry.backend, entry.plugin or "built in", distribution, entry.framework]
+        rows.append([cell or "-" for cell in [*row, entry.state, ", ".join(entry.claims)]])
+    console.table(headings, rows)
+    for text, names in zip(("leaves out", "lists unknown plugins"), _disabled()):
+        if names:
+            console.line(f"\nREVGRAD_DISABLE {text}: {', '.join(names)}.")
+    for entry in entries:
+        name = f"backend {entry.backend}" if entry.backend else f"plugin {entry.plugin}"
+        if entry.state != "broken":
+            if entry.advice:
+                console.line(f"\n{name}: {entry.advice}")
+            continue
+        console.line(f"\n{name} is broken, at stage {entry.stage!r}:", "broken")
+        console.line(f"{entry.error}\nWhat to do: {entry.advice}", indent=2)
+        if tracebacks and entry.traceback:
+            console.line(f"\n{entry.traceback.rstrip()}", "dim", indent=4)
+    if not tracebacks and any(entry.state == "broken" for entry in entries):
+        console.line("\nThe whole tracebacks: revgrad --traceback")

@@ -1,24 +1,24 @@
-"""Fresh interpreters: what plugins and frameworks do there takes nothing along.
+"""Run jobs in subprocesses, so that a crash cannot take the caller down.
 
-A backend may crash, exit, hang or print when it is loaded, and two frameworks may not bear each
-other. So the commands load each one in a process of its own; see `revgrad._cli.worker`.
+A backend may crash, exit, hang or print when it is loaded, and two frameworks may conflict in one
+process. So the commands load each one in a process of its own; see `revgrad._cli.worker`.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, List, Tuple, TypeVar
 
 from revgrad import _plugins
-from revgrad._cli.worker import MARK, Report
+from revgrad._cli.worker import MARK, Entry, decode, left_out
 
 # The same path as here: `revgrad` and `python -m revgrad` differ in whether the working directory
 # is on it.
@@ -26,100 +26,50 @@ _START = (
     "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
     "from revgrad._cli.worker import main; main(*sys.argv[1:])"
 )
-TIMEOUT = 120.0
-"""The seconds that loading a backend may take: a large framework on a cold disk takes long."""
-
 DISCOVERY = 60.0
-"""The seconds that discovery may take: it imports light modules alone."""
-
-_AT_ONCE = max(2, min(4, os.cpu_count() or 1))
+"""The seconds that discovery may take: it imports light modules only."""
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def start(
-    job: str, disable: Iterable[str] = (), **options: Any
-) -> Tuple[List[str], Dict[str, str]]:
-    """Return the command and the environment of a fresh interpreter that does a job."""
-    command = [sys.executable, "-c", _START, job, json.dumps(options), os.pathsep.join(sys.path)]
-    names = [*_plugins.disabled(), *disable]
-    return command, {**os.environ, "REVGRAD_DISABLE": ",".join(names)}
+@dataclass(frozen=True)
+class Done:
+    """What a process reported, how it ended, as a clause, and what it printed."""
+
+    reports: List[Any]
+    how: str
+    printed: str
 
 
-def stream(job: str, disable: Iterable[str] = (), **options: Any) -> Iterator[Report]:
-    """Do a job in a fresh interpreter and yield its reports as they come.
-
-    What it prints goes to the standard error of this process. The last report has the key
-    ``"ending"`` alone and says how it ended, which may be too early.
-    """
-    command, environment = start(job, disable, **options)
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-    ) as process:
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                report = parsed(line)
-                if report is not None:
-                    yield report
-        except BaseException:
-            process.kill()
-            raise
-    yield {"ending": ending(process.returncode)}
-
-
-def run(
-    job: str, timeout: float, disable: Iterable[str] = (), **options: Any
-) -> Tuple[Optional[Report], str, str]:
-    """Do a job in a fresh interpreter.
-
-    Returns
-    -------
-    report : dict or None
-        The first; None if there was none.
-    ending : str
-        How the process ended, in words.
-    printed : str
-        What it printed.
-    """
-    command, environment = start(job, disable, timeout=timeout, **options)
+def run(job: str, timeout: float, disable: Iterable[str] = (), **options: Any) -> Done:
+    """Do a job in a subprocess; with a timeout of 0, none, what it prints is not kept but shown."""
+    began = time.monotonic()
+    arguments = [job, json.dumps({"timeout": timeout, **options}), os.pathsep.join(sys.path)]
+    disabled = ",".join([*_plugins.disabled(), *disable])
     with tempfile.TemporaryFile() as printed:
-        with subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=printed,
-        ) as process:
-            try:
-                # One second more: one that hangs says where first.
-                lines, _ = process.communicate(timeout=timeout + 1)
-                how = ending(process.returncode)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                lines, _ = process.communicate()
-                how = f"the process was not done within {timeout:g} seconds"
-            except BaseException:
-                process.kill()
-                raise
+        try:
+            process = subprocess.run(
+                [sys.executable, "-c", _START, *arguments],
+                env={**os.environ, "REVGRAD_DISABLE": disabled},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=printed if timeout else None,
+                timeout=timeout + 10 if timeout else None,  # it prints where it hangs, and exits
+            )
+            how, output = ending(process.returncode), process.stdout
+        except subprocess.TimeoutExpired as error:
+            output = error.stdout or b""
+        if timeout and time.monotonic() - began > timeout:
+            how = f"the process did not finish within {timeout:g} seconds"
         printed.seek(0)
-        words = printed.read().decode("utf-8", "backslashreplace").strip()
-    reports = [report for report in map(parsed, lines.splitlines()) if report is not None]
-    return (reports[0] if reports else None), how, words
-
-
-def parsed(line: bytes) -> Optional[Report]:
-    """Return the report in a line, None for a line of another origin."""
-    words = line.decode("ascii", "replace")
-    if not words.startswith(MARK):
-        return None
-    report: Report = json.loads(words[len(MARK) :])
-    return report
+        text = printed.read().decode("utf-8", "backslashreplace").strip()
+    reports = [decode(line) for line in output.splitlines() if line.startswith(MARK)]
+    return Done(reports, how, text)
 
 
 def ending(code: int) -> str:
-    """Say how a process ended that should have gone on.
+    """Say how a process ended.
 
     Examples
     --------
@@ -130,93 +80,43 @@ def ending(code: int) -> str:
     """
     if code >= 0:
         return f"the process exited with status {code}"
-    try:
-        return f"the process was killed by {signal.Signals(-code).name}"
-    except ValueError:  # a real-time signal has no name
-        return f"the process was killed by signal {-code}"
+    names = {number.value: number.name for number in signal.Signals}  # a real-time one has none
+    return f"the process was killed by {names.get(-code, f'signal {-code}')}"
 
 
-def at_once(function: Callable[[T], U], items: Iterable[T]) -> List[U]:
+def in_parallel(function: Callable[[T], U], items: Iterable[T]) -> List[U]:
     """Call a function with each item, a few at a time."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
         return list(pool.map(function, items))
 
 
-def discover() -> Report:
-    """Discover the plugins in a fresh interpreter.
-
-    A plugin that takes the process along is found by discovering each one alone, and is a
-    failure of the stage ``"discovery"``.
+def discover() -> Tuple[List[Entry], List[str]]:
+    """Discover the plugins; where that kills the process, discover each one alone first.
 
     Returns
     -------
-    dict
-        The report of `revgrad._cli.worker.discover`, and ``"fatal"``: the names of the plugins that no
-        process survives.
+    entries : list of Entry
+        The backends, and the plugins that were left out.
+    fatal : list of str
+        The plugins that no process survives.
     """
-    report, how, printed = run("discover", DISCOVERY)
-    if report is not None:
-        return {**report, "fatal": []}
-    plugins = {name: where for name, where, _ in _plugins.entry_points()}
-    plugins = {name: where for name, where in plugins.items() if name not in _plugins.disabled()}
-
-    def alone(plugin: str) -> Tuple[Optional[Report], str, str]:
-        return run("discover", DISCOVERY, [name for name in plugins if name != plugin])
-
-    fatal: List[Report] = [
-        {
-            "plugin": plugin,
-            "distribution": plugins[plugin],
-            "stage": "discovery",
-            "error": f"{how} while the plugin was discovered",
-            "traceback": printed,
-        }
-        for plugin, (report, how, printed) in zip(plugins, at_once(alone, plugins))
-        if report is None
-    ]
-    names = [failure["plugin"] for failure in fatal]
-    report, how, printed = run("discover", DISCOVERY, names)
-    if report is None:  # only together, then
-        together: Report = {"plugin": ", ".join(plugins), "distribution": None}
-        error = f"{how} while the plugins were discovered"
-        fatal.append({**together, "stage": "discovery", "error": error, "traceback": printed})
-        return {"backends": [], "failures": fatal, "fatal": names}
-    return {**report, "failures": report["failures"] + fatal, "fatal": names}
+    done = run("discover", DISCOVERY)
+    fatal: List[Entry] = []
+    if not done.reports:
+        where = {name: where for name, where, _ in _plugins.entry_points()}
+        names = [name for name in where if name not in _plugins.disabled()]
+        alone = [{*names} - {name} for name in names]
+        each_done = in_parallel(lambda others: run("discover", DISCOVERY, others), alone)
+        for name, done in zip(names, each_done):
+            if not done.reports:
+                fatal.append(_fatal(name, where[name], done))
+        done = run("discover", DISCOVERY, [str(each.plugin) for each in fatal])
+        if not done.reports:  # they are fatal only together
+            fatal.append(_fatal(",".join(names), "", done))
+    return done.reports + fatal, [str(each.plugin) for each in fatal]
 
 
-def is_installed(claims: Iterable[str]) -> bool:
-    """Say whether the package of a claim is there, without importing it."""
-    return any(_is_found(claim.partition(":")[0]) for claim in claims)
-
-
-def _is_found(module: str) -> bool:
-    name = ""
-    for part in module.split("."):
-        name = f"{name}.{part}" if name else part
-        try:
-            found = importlib.util.find_spec(name)
-        except Exception:  # whatever is there, loading it will tell
-            return True
-        if found is None:
-            return False
-        # A folder without __init__.py may be any folder of that name: only what is in it tells.
-        if found.origin is not None or found.submodule_search_locations is None:
-            return True
-    return False
-
-
-def version_of(requires: str, claims: Iterable[str]) -> Optional[str]:
-    """Return the version in the metadata of what a record requires, None if there is none."""
-    names = [requires.split(";")[0].strip()] if requires else []
-    names += [claim.partition(":")[0].partition(".")[0] for claim in claims]
-    for name in names:
-        try:
-            return metadata.version(_distribution(name))
-        except Exception:  # not installed, or its metadata is broken
-            continue
-    return None
-
-
-def _distribution(requirement: str) -> str:
-    end = (i for i, letter in enumerate(requirement) if not (letter.isalnum() or letter in "._-"))
-    return requirement[: next(end, len(requirement))]
+def _fatal(plugin: str, distribution: str, done: Done) -> Entry:
+    """Return the entry of a plugin that no process survives."""
+    error = f"{done.how} while the plugin was discovered"
+    return left_out(plugin, distribution, "discovery", error, done.printed)

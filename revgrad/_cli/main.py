@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import os
 import sys
 from typing import Optional, Sequence
 
-from revgrad._cli import check, doctor, isolation, schedule
+from revgrad._cli import check, console, doctor, schedule
 from revgrad._version import __version__
 
 COMMANDS = {"check": check.main, "schedule": schedule.main}
-HELP = """\
+EPILOG = f"""\
 commands:
-  (none)    the doctor: say what is installed, what is broken, and why
-  check     put backends to the checks of the contract
-  schedule  show how λ goes
+  doctor    say what is installed, what is broken, and why; the default
+  check     run the checks of the contract on backends
+  schedule  show λ from the first step to the last
 
-exit codes:
-  0  nothing is broken (a framework that is not installed is no fault); every check is kept
-  1  something is broken; a check fails, or a backend that was named does not load
-  2  the arguments make no sense
-
-revgrad COMMAND --help tells more.
+{console.EXIT_CODES}
+revgrad COMMAND --help lists the options of a command.
 """
 
 
@@ -37,44 +35,55 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     Raises
     ------
     SystemExit
-        With status 1 if something is broken, with status 2 if the arguments make no sense.
+        With the exit code.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # λ, or a message of somebody else, where the locale has no such character.
+        # λ, or the message of a third party, where the locale has no such character.
         sys.stdout.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(
-        prog="revgrad",
-        usage="revgrad [--json] [--traceback] [--timeout SECONDS]\n       revgrad COMMAND ...",
-        description="Gradient reversal for every framework: what is installed, and does it work?",
-        epilog=HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    try:
+        try:
+            sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            if not isinstance(error, BrokenPipeError):  # nobody reads on: not worth a message
+                print(f"revgrad: {error}", file=sys.stderr, flush=True)
+        # Python flushes both once more when it exits.
+        null = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(null, stream.fileno())
+        sys.exit(3)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments begin with."""
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
+    usage = "revgrad [--json] [--traceback] [--timeout SECONDS]\n       revgrad COMMAND ..."
+    parser = console.parser(
+        "revgrad", usage, "Say what is installed, what is broken, and why.", EPILOG
     )
     parser.add_argument("--version", action="version", version=f"revgrad {__version__}")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--traceback", action="store_true", help="print whole tracebacks")
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=isolation.TIMEOUT,
-        metavar="SECONDS",
-        help="how long a backend may take to load (default: %(default)g)",
-    )
-    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given and given[0] in COMMANDS:
-        COMMANDS[given[0]](given[1:])
-        return
-    args = parser.parse_args(given)
-    if args.command in COMMANDS:
-        parser.error(f"the options of a command stand behind it: revgrad {args.command} ...")
-    if args.command is not None:
-        parser.error(f"there is no command {args.command!r}: choose from {', '.join(COMMANDS)}")
-    sys.exit(doctor.main(args.json, args.traceback, args.timeout))
+    words = "how long a backend may take to load (default: %(default)s)"
+    parser.add_argument("--timeout", type=_seconds, default=120, metavar="SECONDS", help=words)
+    args, rest = parser.parse_known_args(arguments)
+    if rest[:1] == ["doctor"]:
+        del rest[0]
+    if rest and rest[0] in COMMANDS:
+        parser.error(f"the options of a command stand behind it: revgrad {rest[0]} ...")
+    if rest and not rest[0].startswith("-"):
+        parser.error(console.unknown("command", rest[0], ["doctor", *COMMANDS]))
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return doctor.main(args.json, args.traceback, args.timeout)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 1e6:
-        raise ValueError
-    return seconds
+    """Return a number of seconds, or raise the error of the option."""
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < 1e6:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number of seconds > 0 and < 1e6; got {text!r}")

@@ -1,170 +1,224 @@
-"""What a fresh interpreter does for the doctor and for ``revgrad check``; see `revgrad._cli.isolation`.
+"""What a subprocess does for the doctor and for ``revgrad check``; see `revgrad._cli.isolation`.
 
-It does what a user's process does, and reports on a channel of its own, as frameworks print to
+It does what a user's process does. It reports on a channel of its own, because frameworks print to
 the standard output.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import importlib.util
 import json
 import os
+import re
+import shutil
 import sys
 import traceback
 import warnings
-from dataclasses import asdict
-from typing import Any, Callable, Dict, Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from itertools import accumulate
+from typing import Any, Callable, Dict, Optional, Sequence
 
-import revgrad
 from revgrad._registry import registry
-from revgrad.exceptions import describe_error
+from revgrad._version import __version__
+from revgrad.backend import BackendSpec
+from revgrad.exceptions import PluginWarning, describe_error
 
-MARK = "revgrad reports "
+MARK = b"revgrad reports "
 """What each line of a report begins with: code that runs before us may print to the channel."""
 
-Report = Dict[str, Any]
+
+@dataclass(frozen=True)
+class Entry:
+    """A backend, or a plugin that was left out, as ``revgrad --json`` prints it."""
+
+    backend: Optional[str] = None
+    plugin: Optional[str] = None
+    distribution: Optional[str] = None
+    version: Optional[str] = None
+    requires: Optional[str] = None
+    framework: Optional[str] = None
+    state: str = "broken"
+    claims: Sequence[str] = ()
+    harness: Optional[str] = None
+    prepare: Optional[str] = None
+    stage: Optional[str] = None
+    error: Optional[str] = None
+    advice: Optional[str] = None
+    traceback: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A check that begins, or that was run, as ``revgrad check --json`` prints it."""
+
+    check: str
+    clause: str
+    outcome: str
+    reason: str = ""
+    traceback: Optional[str] = None
+
+
+Report = Callable[[Any], None]
+
+
+def decode(line: bytes) -> Any:
+    """Return the report in a line that begins with the mark."""
+    kind, fields = json.loads(line[len(MARK) :])
+    return {"Entry": Entry, "Outcome": Outcome}[kind](**fields)
 
 
 def main(job: str, argument: str) -> None:
-    """Do one job and report.
-
-    Parameters
-    ----------
-    job : str
-        A key of `JOBS`.
-    argument : str
-        A JSON object: the arguments of the job, and ``"timeout"``, the seconds after which
-        it is taken to hang.
-    """
+    """Do a job, which is a function of this module, and write what it reports."""
     options = json.loads(argument)
-    with os.fdopen(os.dup(1), "w", encoding="ascii") as channel:
-        os.dup2(2, 1)  # whatever prints from now on prints to the standard error
-        faulthandler.enable()  # a process that crashes or hangs says where
-        if "timeout" in options:
-            faulthandler.dump_traceback_later(options.pop("timeout"))
-        # The doctor names each plugin that was left out.
-        warnings.simplefilter("ignore", revgrad.PluginWarning)
-        for report in JOBS[job](**options):
-            channel.write(f"\n{MARK}{json.dumps(report)}\n")
+    with os.fdopen(os.dup(1), "wb") as channel:
+
+        def report(found: Any) -> None:
+            text = json.dumps([type(found).__name__, asdict(found)])
+            channel.write(b"\n%s%s\n" % (MARK, text.encode()))
             channel.flush()
 
-
-def discover() -> Iterator[Report]:
-    """Report the backends that plugins offer, and the plugins that were left out."""
-    names = sorted(registry.specs(), key=lambda name: (name in registry.offers, name))
-    yield {
-        "backends": [_backend(name) for name in names],
-        "failures": [
-            {
-                "plugin": failure.plugin,
-                "distribution": failure.distribution,
-                "stage": failure.stage,
-                "error": failure.reason,
-                "traceback": _traceback(failure.error),
-            }
-            for failure in registry.failures
-        ],
-    }
+        os.dup2(2, 1)  # whatever prints from now on prints to the standard error
+        faulthandler.enable()  # a process that crashes or hangs says where
+        if options["timeout"]:
+            faulthandler.dump_traceback_later(options["timeout"], exit=True)
+        del options["timeout"]
+        warnings.simplefilter("ignore", PluginWarning)  # the doctor reports what was left out
+        jobs: Dict[str, Callable[..., None]] = {"discover": discover, "load": load, "check": check}
+        jobs[job](report, **options)
 
 
-def _backend(name: str) -> Report:
-    offer = registry.offers.get(name)
-    return {
-        **asdict(registry.spec(name)),
-        "plugin": offer and offer.plugin,
-        "distribution": offer.distribution if offer else f"revgrad {revgrad.__version__}",
-    }
+def discover(report: Report) -> None:
+    """Report each backend that was discovered, the built-in one first, and what was left out."""
+    for name in sorted(registry.specs(), key=lambda name: (name in registry.sources, name)):
+        report(_entry(name))
+    for each in registry.failures:
+        trace = _traceback(each.error)
+        report(left_out(each.plugin, each.distribution, each.stage, each.reason, trace))
 
 
-def load(name: str) -> Iterator[Report]:
-    """Load a backend; report the version of its framework, or the error."""
+def load(report: Report, name: str, prepare: str) -> None:
+    """Load a backend, after the module that prepares for its framework if one is given."""
+    entry = _entry(name)
     try:
-        revgrad.get_backend(name)
+        if prepare:
+            importlib.import_module(prepare)
+        registry.get_backend(name)
     except BaseException as error:
-        yield _failure(error)
+        # Not the context: what was caught before a second attempt is not why that one failed.
+        root = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        own = error.__cause__ or error
+        advice = "" if own is root else _message(own)  # of the plugin, in words of its own
+        found = replace(entry, error=describe_error(root), traceback=_traceback(error))
+        report(replace(found, state="broken", advice=advice and advice.rstrip(".") + "."))
     else:
-        yield {"framework": _version(name)}
+        loaded = (getattr(sys.modules.get(root), "__version__", None) for root in _roots(name))
+        versions = [each for each in loaded if isinstance(each, str)]
+        report(replace(entry, state="ok", framework=[*versions, entry.framework][0]))
 
 
-def _version(name: str) -> Any:
-    for claim in registry.spec(name).claims:
-        root = sys.modules.get(claim.partition(":")[0].partition(".")[0])
-        version = getattr(root, "__version__", None)
-        if isinstance(version, str):
-            return version
+def check(report: Report, name: str, skip: int) -> None:
+    """Run the checks on a backend but for the first few, and report each before and after."""
+    from revgrad.testing import CHECKS, load_harness, run_check
+
+    progress(f"{name}: loading")
+    running = None
+    try:
+        spec = registry.spec(name)
+        if name not in registry.sources and not spec.harness:
+            reason = "reverse() returns a NumPy array as it is, a constant without a gradient"
+            return report(Outcome("", "", "nothing to check", reason))
+        if spec.prepare:
+            importlib.import_module(spec.prepare)
+        harness = load_harness(name)
+        for i, each in enumerate(list(CHECKS)[skip:], skip + 1):
+            progress(f"{name}: {i}/{len(CHECKS)} {each}")
+            running = Outcome(each, CHECKS[each].clause, "running")
+            report(running)
+            result = run_check(each, harness)
+            cause = result.error.__cause__ if result.error else None
+            trace = _traceback(cause) if cause else None
+            report(Outcome(each, running.clause, result.outcome, result.reason, trace))
+    except BaseException as error:
+        outcome = Outcome("", "", "unavailable", _message(error) or describe_error(error))
+        if running and not isinstance(error, ValueError):  # it exits, or skips as a test does
+            reason = f"{running.clause} {running.check}: it raised {describe_error(error)}"
+            outcome = replace(running, outcome="failed", reason=reason)
+        report(replace(outcome, traceback=_traceback(error)))
+
+
+def progress(text: str, last: bool = False) -> None:
+    """Show what goes on in a line of a terminal that is replaced; elsewhere print the last one."""
+    if sys.stderr.isatty():
+        width = max(1, shutil.get_terminal_size().columns - 1)
+        shown = "" if last else text[:width]
+        print(f"\r{shown:<{width}}\r", end="", file=sys.stderr, flush=True)
+    elif last:
+        print(text, file=sys.stderr, flush=True)
+
+
+def left_out(plugin: str, distribution: str, stage: str, error: str, trace: str) -> Entry:
+    """Return the entry of a plugin that was left out."""
+    name, _, version = distribution.partition(" ")
+    return Entry(None, plugin, name, version, stage=stage, error=error, traceback=trace or None)
+
+
+def _entry(name: str) -> Entry:
+    """Return what is known of a backend that was discovered, and is not loaded."""
+    spec, source = registry.spec(name), registry.sources.get(name)
+    plugin, origin = None, f"revgrad {__version__}"
+    if source:
+        plugin, origin = source.plugin, source.distribution
+    distribution, _, number = origin.partition(" ")
+    there = any(map(_is_installed, spec.claims))
+    return Entry(
+        backend=name,
+        plugin=plugin,
+        distribution=distribution,
+        version=number,
+        requires=spec.requires or None,
+        framework=_version_in_metadata(spec) if there else None,
+        state="installed" if there else "not installed",
+        claims=spec.claims,
+        harness=spec.harness or None,
+        prepare=spec.prepare or None,
+    )
+
+
+def _is_installed(claim: str) -> bool:
+    """Say whether the package of a claim is there, without importing it."""
+    names = accumulate(claim.partition(":")[0].split("."), "{}.{}".format)
+    try:
+        # A folder without __init__.py may be any folder of that name: look at what is in it.
+        specs = (importlib.util.find_spec(name) for name in names)
+        return next((spec for spec in specs if spec is None or spec.origin), None) is not None
+    except Exception:  # something is there: loading it will tell
+        return True
+
+
+def _version_in_metadata(spec: BackendSpec) -> Optional[str]:
+    """Return the version of the distribution that a spec requires, or that is named as a claim."""
+    for name in [*re.findall(r"^\s*([\w.-]+)", spec.requires), *_roots(spec.name)]:
+        try:
+            return metadata.version(name)
+        except Exception:  # not installed, or its metadata is broken
+            continue
     return None
 
 
-def check(name: str, skip: int) -> Iterator[Report]:
-    """Put a backend to the checks but for the first few; report each one, before and after."""
-    from revgrad.testing import CHECKS, load_harness, run_check
-
-    try:
-        harness = load_harness(name)
-    except BaseException as error:
-        yield _failure(error)
-        return
-    yield {
-        "checks": [[each, check.clause] for each, check in CHECKS.items()],
-        "hypothesis": _hypothesis(),
-    }
-    for each in list(CHECKS)[skip:]:
-        yield {"running": each}
-        try:
-            result = run_check(each, harness)
-        except KeyboardInterrupt:
-            raise
-        except ValueError as error:  # harness or backend name what does not exist
-            yield _failure(error)
-            return
-        except BaseException as error:  # it exits, or skips as a test does
-            failed = _failure(error)
-            reason = f"{CHECKS[each].clause} {each}: it raised {failed['error']}"
-            yield {"outcome": "failed", "reason": reason, "traceback": failed["traceback"]}
-        else:
-            cause = result.error and result.error.__cause__
-            yield {
-                "outcome": result.outcome,
-                "reason": result.reason,
-                "traceback": _traceback(cause) if cause else None,
-            }
+def _roots(name: str) -> Sequence[str]:
+    """Return the packages that a backend claims."""
+    return [re.split("[.:]", claim)[0] for claim in registry.spec(name).claims]
 
 
-def _hypothesis() -> bool:
-    try:
-        from revgrad.testing import strategies  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def _failure(error: BaseException) -> Report:
-    # Not the context: what was caught on the way to a second attempt is not why that one failed.
-    root = error
-    while root.__cause__ is not None:
-        root = root.__cause__
-    return {
-        "error": describe_error(root),
-        "message": _words(error),
-        # What the plugin, or whoever raised within it, says in words of its own.
-        "own": _words(error.__cause__ or error),
-        "traceback": _traceback(error),
-    }
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error).strip()
-    except Exception:  # an error whose own __str__ fails
-        return ""
+def _message(error: BaseException) -> str:
+    """Return the message of an error in one line."""
+    return describe_error(error, 10_000).partition(": ")[2]
 
 
 def _traceback(error: BaseException) -> str:
+    """Return the whole traceback of an error."""
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-
-
-JOBS: Dict[str, Callable[..., Iterator[Report]]] = {
-    "discover": discover,
-    "load": load,
-    "check": check,
-}

@@ -1,11 +1,11 @@
-"""Schedules: pure maps from progress p to λ.
+"""Schedules: pure maps from progress p in [0, 1] to λ.
 
-Each is a frozen dataclass: comparable, hashable, picklable, and a plain dict if you like. Each maps
-progress p in [0, 1] to λ, and is called with p: a number gives a float, a NumPy array an array,
-an in-graph value an in-graph value, all by the same formula. p is clamped to [0, 1].
+Each schedule is a frozen dataclass: it can be compared, hashed, pickled and converted to a plain
+dict. It is called with progress p, clipped to [0, 1]: a number gives a float, a NumPy array an
+array, and an in-graph value an in-graph value, all by the same formula.
 
-Wherever a schedule takes another one, any callable p -> λ of your own will do. In the graph it is
-called with an in-graph p.
+Wherever a schedule takes another one, any callable p -> λ works. In the graph it is called with an
+in-graph p.
 
 >>> import numpy as np
 >>> import revgrad
@@ -15,17 +15,22 @@ called with an in-graph p.
 >>> ramp(np.array([0.0, 0.5])).round(6)
 array([0.      , 0.986614])
 >>> revgrad.schedules.Delayed(0.5 * ramp, until=0.2)
-Delayed(schedule=Scaled(schedule=Dann(gamma=10.0, low=0.0, high=1.0), factor=0.5), until=0.2, \
+Delayed(schedule=Scaled(schedule=Dann(gamma=10.0, low=0.0, high=1.0), scale=0.5), until=0.2, \
 hold=0.0)
 """
 
-from __future__ import annotations
-
-from revgrad.schedules._joins import Delayed, Piecewise, Sequence
-from revgrad.schedules._progress import progress
-from revgrad.schedules._ramps import Constant, Cosine, Dann, Exponential, InverseDecay, Linear, Polynomial
 from revgrad.schedules._base import Scaled, Schedule, from_dict
-from revgrad.schedules._scheduler import LambdaScheduler
+from revgrad.schedules._joins import Delayed, Piecewise, Sequential
+from revgrad.schedules._progress import progress
+from revgrad.schedules._ramps import (
+    Constant,
+    Cosine,
+    Dann,
+    Exponential,
+    InverseDecay,
+    Linear,
+    Polynomial,
+)
 
 __all__ = [
     "Constant",
@@ -34,13 +39,12 @@ __all__ = [
     "Delayed",
     "Exponential",
     "InverseDecay",
-    "LambdaScheduler",
     "Linear",
     "Piecewise",
     "Polynomial",
     "Scaled",
     "Schedule",
-    "Sequence",
+    "Sequential",
     "from_dict",
     "progress",
 ]

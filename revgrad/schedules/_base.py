@@ -1,40 +1,73 @@
-"""`Schedule`, the base of all schedules, and what holds for each of them."""
+"""`Schedule`, the base class of all schedules, `Scaled`, and the conversion from and to dicts."""
 
-from __future__ import annotations
+# No annotations from __future__ here: `typing.get_type_hints` would look for the names in the
+# annotations of a dataclass in the public module.
 
 import abc
+import difflib
+import inspect
 import numbers
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Callable, Dict, Mapping, TypeVar
+import warnings
+from dataclasses import dataclass, fields
+from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, TypeVar, overload
 
 import numpy as np
 
-from revgrad.schedules._arguments import as_number, check_schedule
-from revgrad._lambda import normalize_lambda, lambda_as_float, describe_value
-from revgrad.schedules._progress import Number, clamp, evaluate
+from revgrad._lambda import describe_value, lambda_as_float, normalize_lambda
+from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError
+from revgrad.schedules._arguments import as_number, check_schedule, is_real
+from revgrad.schedules._progress import Number, X, clip, evaluate
 
 Callback = Callable[[Any], Any]
+Kind = TypeVar("Kind", bound="Type[Schedule]")
 
-KINDS: Dict[str, Any] = {}
-"""The classes that a plain dict can name."""
+public = set_module("revgrad.schedules")
 
-Kind = TypeVar("Kind", bound=type)
+KINDS: Dict[str, "Type[Schedule]"] = {}
+"""The classes that `from_dict` knows, by name."""
 
 
 def kind(cls: Kind) -> Kind:
-    """Let a plain dict name this class."""
-    KINDS[cls.__name__] = cls
+    """Make a class public, and known to `from_dict`."""
+    KINDS[cls.__name__] = public(cls)
     return cls
 
 
+@public
 class Schedule(abc.ABC):
-    """A pure map from progress p in [0, 1] to λ: the base of all schedules.
+    """The base class of all schedules: a pure map from progress p in [0, 1] to λ.
 
-    ``schedule * 0.5`` and ``0.5 * schedule`` scale it; see `Scaled`.
+    ``schedule * 0.5`` and ``0.5 * schedule`` return a `Scaled` schedule.
+
+    Examples
+    --------
+    >>> from revgrad.schedules import Dann, from_dict
+    >>> Dann(gamma=5).to_dict()
+    {'kind': 'Dann', 'gamma': 5.0, 'low': 0.0, 'high': 1.0}
+    >>> from_dict(Dann(gamma=5).to_dict()) == Dann(gamma=5)
+    True
     """
 
-    __array_ufunc__ = None  # else a NumPy scalar times a schedule would be NumPy's to answer
+    __array_ufunc__ = None  # else NumPy would multiply a NumPy scalar by a schedule
+    _positive: ClassVar[Tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Validate the fields: schedules, and numbers >= 0, or > 0 if named in `_positive`."""
+        owner = type(self).__name__
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.type is Callback:
+                check_schedule(owner, field.name, value)
+            elif field.type is float:
+                value = as_number(owner, field.name, value, field.name in self._positive)
+                object.__setattr__(self, field.name, value)
+
+    @overload
+    def __call__(self, p: float) -> float: ...
+
+    @overload
+    def __call__(self, p: X) -> X: ...
 
     def __call__(self, p: Any) -> Any:
         """Return λ at progress `p`.
@@ -42,7 +75,7 @@ class Schedule(abc.ABC):
         Parameters
         ----------
         p : number, numpy.ndarray or in-graph value
-            Progress, clamped to [0, 1]; see `progress`.
+            Progress, clipped to [0, 1]; see `progress`.
 
         Returns
         -------
@@ -53,23 +86,33 @@ class Schedule(abc.ABC):
         Raises
         ------
         ValueError
-            If `p` is nan or none of these values. In the graph a nan cannot be seen: λ is nan
-            then, unless it does not depend on p.
+            If `p` is nan or of another type. A nan in the graph is not detected: λ is then nan,
+            unless it does not depend on p.
+
+        Warns
+        -----
+        UserWarning
+            If a number or an element of an array is 2 or more: it is probably a step.
         """
-
-        def formula(p: Any, xp: Any, number: Number) -> Any:
-            return self._curve(clamp(p, xp, number), xp, number)
-
-        return evaluate(formula, p, "p")
+        lam = evaluate(lambda p, xp, number: self._curve(clip(p, xp, number), xp, number), p, "p")
+        past_end = (p >= 2).any() if isinstance(p, np.ndarray) else is_real(p) and p >= 2
+        if past_end:
+            # The text does not depend on p: the default filter shows a text once for each line.
+            warnings.warn(
+                f"{self!r} was called with p >= 2. Progress ends at 1, so λ is that of p = 1. If p "
+                "is a step, call schedule(progress(step, total_steps)).",
+                stacklevel=2,
+            )
+        return lam
 
     @abc.abstractmethod
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        """Return λ at a `p` that lies in [0, 1]; see `revgrad.schedules._progress` for what is passed."""
+        """Return λ at a `p` in [0, 1]; `revgrad.schedules._progress` describes the arguments."""
 
-    def __mul__(self, factor: Any) -> Scaled:
-        if not isinstance(factor, numbers.Real):
+    def __mul__(self, scale: Any) -> "Scaled":
+        if not isinstance(scale, numbers.Real):
             return NotImplemented
-        return Scaled(self, factor)  # type: ignore[arg-type]
+        return Scaled(self, scale)  # type: ignore[arg-type]
 
     __rmul__ = __mul__
 
@@ -79,42 +122,36 @@ class Schedule(abc.ABC):
         Returns
         -------
         dict
-            The name of the class under ``"kind"``, and the arguments. It holds dicts, lists,
-            strings and floats only, so JSON keeps it. `from_dict` takes it back.
+            The name of the class under ``"kind"``, and the arguments. It contains only dicts,
+            lists, strings and floats, so it can be stored as JSON. `from_dict` is the inverse.
 
         Raises
         ------
         ValueError
-            If a callable of your own is part of the schedule: it has no plain form.
-
-        Examples
-        --------
-        >>> from revgrad.schedules import Dann
-        >>> Dann(gamma=5).to_dict()
-        {'kind': 'Dann', 'gamma': 5.0, 'low': 0.0, 'high': 1.0}
+            If the schedule contains a callable that is not one of the classes in
+            `revgrad.schedules`.
         """
-        plain: Dict[str, Any] = _encode(self, _refuse)
-        return plain
+        return dict(_encode(self, strict=True))
 
 
 @kind
 @dataclass(frozen=True)
 class Scaled(Schedule):
-    r"""Another schedule times a number: :math:`\mathrm{factor} \cdot \mathrm{schedule}(p)`.
+    r"""Another schedule times a number: :math:`\mathrm{scale} \cdot \mathrm{schedule}(p)`.
 
-    ``schedule * factor`` and ``factor * schedule`` make one.
+    ``schedule * scale`` and ``scale * schedule`` return one.
 
     Parameters
     ----------
     schedule : Schedule or callable
-        What is scaled.
-    factor : float
+        The schedule to scale.
+    scale : float
         At least 0.
 
     Raises
     ------
     ValueError
-        If `schedule` cannot be called, or `factor` is not a finite number that is at least 0.
+        If `schedule` is not callable, or `scale` is not a finite number that is at least 0.
 
     Examples
     --------
@@ -124,34 +161,31 @@ class Scaled(Schedule):
     """
 
     schedule: Callback
-    factor: float
-
-    def __post_init__(self) -> None:
-        check_schedule("Scaled", "schedule", self.schedule)
-        check_fields(self, "factor")
+    scale: float
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        return number(self.factor) * value_of(self.schedule, p, xp, number)
+        return number(self.scale) * value_of(self.schedule, p, xp, number)
 
 
+@public
 def from_dict(plain: Mapping[str, Any]) -> Schedule:
-    """Return the schedule that a plain dict describes; the other way is `Schedule.to_dict`.
+    """Return the schedule that a plain dict describes; the inverse of `Schedule.to_dict`.
 
     Parameters
     ----------
     plain : mapping
-        The name of the class under ``"kind"``, and its arguments by name. Those that have a
+        The name of the class under ``"kind"``, and its arguments by name. Arguments that have a
         default may be left out.
 
     Returns
     -------
     Schedule
-        Equal to the one that `plain` was made from.
+        Equal to the schedule that `plain` was made from.
 
     Raises
     ------
     ValueError
-        If the kind is unknown, an argument is unknown, missing or refused by the schedule.
+        If the kind is unknown, or an argument is unknown, missing or invalid.
 
     Examples
     --------
@@ -160,63 +194,38 @@ def from_dict(plain: Mapping[str, Any]) -> Schedule:
     >>> from_dict({"kind": "dann"})
     Traceback (most recent call last):
       ...
-    ValueError: There is no schedule of the kind 'dann'. Known kinds: Constant, Cosine, Dann, \
-Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled, Sequence.
+    ValueError: Unknown schedule 'dann'. Did you mean 'Dann'? Known schedules: Constant, Cosine, \
+Dann, Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled, Sequential.
     """
     if not isinstance(plain, Mapping) or "kind" not in plain:
         raise ValueError(
-            "A schedule as a dict holds the name of its class under 'kind', as in "
+            "A schedule as a dict has the name of its class under 'kind', as in "
             f"{{'kind': 'Dann', 'gamma': 10}}; got {describe_value(plain)}."
         )
-    kind = plain["kind"]
-    if not isinstance(kind, str) or kind not in KINDS:
+    name = plain["kind"]
+    if not isinstance(name, str) or name not in KINDS:
+        nearest = difflib.get_close_matches(str(name).title(), KINDS, 1)
         raise ValueError(
-            f"There is no schedule of the kind {kind!r}. Known kinds: {', '.join(sorted(KINDS))}."
+            f"Unknown schedule {name!r}.{f' Did you mean {nearest[0]!r}?' if nearest else ''} "
+            f"Known schedules: {', '.join(sorted(KINDS))}."
         )
-    cls = KINDS[kind]
-    known = {field.name: field.default is MISSING for field in fields(cls)}
-    given = {name: value for name, value in plain.items() if name != "kind"}
-    unknown = [repr(name) for name in given if name not in known]
-    missing = [repr(name) for name, needed in known.items() if needed and name not in given]
-    if unknown or missing:
-        problem = f"does not take {', '.join(unknown)}" if unknown else ""
-        problem += " and " if unknown and missing else ""
-        problem += f"lacks {', '.join(missing)}" if missing else ""
-        raise ValueError(f"{kind} {problem}. Its arguments: {', '.join(known)}.")
-    schedule: Schedule = cls(**{name: _decode(value) for name, value in given.items()})
-    return schedule
+    signature = inspect.signature(KINDS[name])
+    arguments = {key: _decode(value) for key, value in plain.items() if key != "kind"}
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        known = ", ".join(signature.parameters)
+        raise ValueError(f"{name}: {error}. Its arguments: {known}.") from None
+    return KINDS[name](**arguments)
 
 
-def describe(schedule: Callback) -> Dict[str, Any]:
-    """Return what a checkpoint keeps of a schedule, to tell it from another.
-
-    Parameters
-    ----------
-    schedule : Schedule or callable
-        Any schedule.
-
-    Returns
-    -------
-    dict
-        What `Schedule.to_dict` returns, with ``{"callable": name}`` for a callable of the user's.
-    """
-    plain: Dict[str, Any] = _encode(schedule, lambda each: {"callable": name_of(each)})
-    return plain
+def schedule_state(schedule: Callback) -> Dict[str, Any]:
+    """Return what identifies a schedule in a checkpoint: its dict, with callables by name."""
+    return dict(_encode(schedule, strict=False))
 
 
-def name_of(schedule: Callback) -> str:
-    """Return the repr of a schedule, the qualified name of a callable of the user's.
-
-    Parameters
-    ----------
-    schedule : Schedule or callable
-        Any schedule.
-
-    Returns
-    -------
-    str
-        The same in every process: without the address of an object.
-    """
+def schedule_name(schedule: Callback) -> str:
+    """Return the repr of a schedule, or the qualified name of another callable."""
     if isinstance(schedule, Schedule):
         return repr(schedule)
     named = schedule if hasattr(schedule, "__qualname__") else type(schedule)
@@ -224,39 +233,22 @@ def name_of(schedule: Callback) -> str:
 
 
 def call_schedule(schedule: Callback, p: Any) -> Any:
-    """Return the λ that a schedule gives for a number or an array, judged.
-
-    Parameters
-    ----------
-    schedule : Schedule or callable
-        Any schedule.
-    p : float or numpy.ndarray
-        Progress in [0, 1].
-
-    Returns
-    -------
-    float or numpy.ndarray
-        λ; a float for a float.
-
-    Raises
-    ------
-    InvalidLambdaError
-        If the schedule returns anything else; the error names the schedule and `p`.
-    """
+    """Return the λ of a schedule or callable at a float or an array, validated."""
     try:
         lam = schedule(p)
         if isinstance(p, float):
             return lambda_as_float(lam)
         if not isinstance(normalize_lambda(lam), (float, np.ndarray)):
-            raise InvalidLambdaError(f"It returned {describe_value(lam)}, which is no λ.")
+            raise InvalidLambdaError(f"λ must be a number or an array; got {describe_value(lam)}.")
         return lam
     except InvalidLambdaError as error:
         where = f"p = {p!r}" if isinstance(p, float) else "an array of p"
-        raise InvalidLambdaError(f"The schedule {name_of(schedule)} at {where}: {error}") from error
+        text = f"The schedule {schedule_name(schedule)} at {where}: {error}"
+        raise InvalidLambdaError(text) from error
 
 
 def value_of(schedule: Callback, p: Any, xp: Any, number: Number) -> Any:
-    """Return λ of any schedule inside the formula of another."""
+    """Return λ of a schedule or callable inside the formula of another schedule."""
     if isinstance(schedule, Schedule):
         return schedule._curve(p, xp, number)
     if xp is np:
@@ -264,35 +256,23 @@ def value_of(schedule: Callback, p: Any, xp: Any, number: Number) -> Any:
     return schedule(p)
 
 
-def check_fields(schedule: Schedule, *names: str, positive: bool = False) -> None:
-    """Replace arguments of a schedule by finite floats that are at least 0, or refuse them."""
-    for name in names:
-        value = as_number(type(schedule).__name__, name, getattr(schedule, name), positive)
-        object.__setattr__(schedule, name, value)
-
-
-def _encode(value: Any, foreign: Callable[[Any], Any]) -> Any:
+def _encode(value: Any, strict: bool) -> Any:
     if isinstance(value, tuple):
-        return [_encode(each, foreign) for each in value]
+        return [_encode(each, strict) for each in value]
     if isinstance(value, float):
         return value
-    if KINDS.get(type(value).__name__) is not type(value):
-        return foreign(value)
-    plain = {"kind": type(value).__name__}
-    plain.update({f.name: _encode(getattr(value, f.name), foreign) for f in fields(value)})
-    return plain
+    name = type(value).__name__
+    if KINDS.get(name) is type(value):
+        return {"kind": name, **{key: _encode(each, strict) for key, each in vars(value).items()}}
+    if not strict:
+        return {"callable": schedule_name(value)}
+    raise ValueError(
+        f"{schedule_name(value)} cannot be written as a dict: it is not one of the schedules of "
+        "revgrad. Compose those instead, or define the schedule in code."
+    )
 
 
 def _decode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return from_dict(value)
-    if isinstance(value, (list, tuple)):
-        return tuple(_decode(each) for each in value)
-    return value
-
-
-def _refuse(schedule: Callback) -> Any:
-    raise ValueError(
-        f"{name_of(schedule)} is a callable of your own, which has no form as a plain dict. Keep "
-        "it in code, or write it with the schedules of revgrad."
-    )
+    return [_decode(each) for each in value] if isinstance(value, (list, tuple)) else value

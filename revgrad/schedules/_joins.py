@@ -1,31 +1,31 @@
 """The schedules that are made of points, or of other schedules."""
 
-from __future__ import annotations
+# No annotations from __future__, as in _base.
 
 from dataclasses import dataclass
-from typing import Any, Sequence as SequenceOf, Tuple
+from typing import Any, Sequence, Tuple
 
 from revgrad.schedules._arguments import as_number, as_tuple, check_ascending, check_schedule
-from revgrad.schedules._progress import Number, before, between, within
-from revgrad.schedules._base import Callback, Schedule, check_fields, kind, value_of
+from revgrad.schedules._base import Callback, Schedule, kind, value_of
+from revgrad.schedules._progress import Number, inverse_lerp, is_before, lerp
 
 
 @kind
 @dataclass(frozen=True)
 class Piecewise(Schedule):
-    r"""Straight lines from point to point.
+    r"""Linear interpolation between points.
 
     .. math::
         \lambda(p) = y_i + (y_{i+1} - y_i)\,\frac{p - x_i}{x_{i+1} - x_i}
         \quad\text{for } x_i \le p < x_{i+1}
 
-    It is the first value before the first point, and the last value from the last point on. For
-    steps instead of lines, join schedules of the class `Constant` with `Sequence`.
+    λ is constant before the first point and after the last. For a step function, join `Constant`
+    schedules with `Sequential`.
 
     Parameters
     ----------
     points : sequence of pairs
-        ``(p, λ)`` with p in [0, 1], strictly ascending, and λ at least 0; one pair at least.
+        At least one pair ``(p, λ)``, with p in [0, 1] and strictly increasing, and λ at least 0.
 
     Raises
     ------
@@ -39,30 +39,26 @@ class Piecewise(Schedule):
     [0.0, 0.0, 0.5, 1.0, 0.75, 0.5]
     """
 
-    points: SequenceOf[Tuple[float, float]]
+    points: Sequence[Tuple[float, float]]
 
     def __post_init__(self) -> None:
         pairs = []
-        for i, pair in enumerate(as_tuple("Piecewise", "points", self.points)):
-            pair = as_tuple("Piecewise", f"points[{i}]", pair)
+        for i, point in enumerate(as_tuple("Piecewise", "points", self.points)):
+            pair = as_tuple("Piecewise", f"points[{i}]", point)
             if len(pair) != 2:
                 raise ValueError(f"Piecewise: points[{i}] must be a pair (p, λ); got {pair!r}.")
-            pairs.append(
-                (
-                    as_number("Piecewise", f"p of points[{i}]", pair[0], most=1.0),
-                    as_number("Piecewise", f"λ of points[{i}]", pair[1]),
-                )
-            )
+            p = as_number("Piecewise", f"p of points[{i}]", pair[0], most=1.0)
+            pairs.append((p, as_number("Piecewise", f"λ of points[{i}]", pair[1])))
         if not pairs:
-            raise ValueError("Piecewise: points must hold one pair (p, λ) at least; got none.")
+            raise ValueError("Piecewise: points must contain at least one pair (p, λ); got none.")
         check_ascending("Piecewise", "the p of points", [p for p, _ in pairs])
         object.__setattr__(self, "points", tuple(pairs))
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         value = number(self.points[0][1]) + number(0.0) * p
         for (x0, y0), (x1, y1) in zip(self.points, self.points[1:]):
-            line = between(y0, y1, within(p, x0, x1, xp, number), xp, number)
-            # Not "p >= x0": a nan must get the line, which keeps it.
+            line = lerp(y0, y1, inverse_lerp(x0, x1, p, xp, number), xp, number)
+            # Not "p >= x0": for a nan the condition must be false, so that the line returns nan.
             value = xp.where(p < number(x0), value, line)
         x, y = self.points[-1]
         return xp.where(p >= number(x), number(y), value)
@@ -71,7 +67,7 @@ class Piecewise(Schedule):
 @kind
 @dataclass(frozen=True)
 class Delayed(Schedule):
-    r"""Hold a value, then follow another schedule.
+    r"""A constant λ, then another schedule.
 
     .. math::
         \lambda(p) = \begin{cases}
@@ -79,27 +75,27 @@ class Delayed(Schedule):
             \mathrm{schedule}\left(\frac{p - u}{1 - u}\right) & p \ge u = \mathrm{until}
         \end{cases}
 
-    The other schedule runs through all of its own progress, from 0 to 1, in what is left.
+    The other schedule is stretched over the rest: its own progress runs from 0 to 1 there.
 
     Parameters
     ----------
     schedule : Schedule or callable
-        What follows.
+        The schedule that follows.
     until : float
-        The progress at which the other begins: at least 0, below 1.
+        The progress at which it begins: at least 0, below 1.
     hold : float, optional
-        λ before that, at least 0: by default there is no reversal.
+        λ before that, at least 0. The default, 0, means no reversal.
 
     Raises
     ------
     ValueError
-        If `schedule` cannot be called, `until` is not a number in [0, 1), or `hold` not a finite
+        If `schedule` is not callable, `until` is not a number in [0, 1), or `hold` is not a finite
         number that is at least 0.
 
     Notes
     -----
-    `until` counts as reached one millionth of it earlier, so that no rounding moves the begin by
-    a step.
+    The schedule begins at ``p >= until * (1 - 1e-6)``, so that rounding of p does not move the
+    beginning by a step.
 
     Examples
     --------
@@ -114,85 +110,81 @@ class Delayed(Schedule):
     hold: float = 0.0
 
     def __post_init__(self) -> None:
-        check_schedule("Delayed", "schedule", self.schedule)
-        check_fields(self, "until", "hold")
+        super().__post_init__()
         if self.until >= 1:
             raise ValueError(
-                f"Delayed: until must be a progress in [0, 1); got {self.until}. Nothing would be "
-                "left for the schedule."
+                f"Delayed: until must be a progress in [0, 1); got {self.until}, which leaves no "
+                "steps for the schedule."
             )
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        local = within(p, self.until, 1.0, xp, number)
+        local = inverse_lerp(self.until, 1.0, p, xp, number)
         then = value_of(self.schedule, local, xp, number)
-        return xp.where(before(p, self.until, number), number(self.hold), then)
+        return xp.where(is_before(p, self.until, number), number(self.hold), then)
 
 
 @kind
 @dataclass(frozen=True)
-class Sequence(Schedule):
+class Sequential(Schedule):
     r"""Several schedules, one after the other.
 
     .. math::
         \lambda(p) = \mathrm{schedule}_i\left(\frac{p - b_{i-1}}{b_i - b_{i-1}}\right)
         \quad\text{for } b_{i-1} \le p < b_i
 
-    with :math:`b_0 = 0` and the last one up to p = 1. Each runs through all of its own progress,
-    from 0 to 1, in its part. At a boundary the next one has begun.
+    with :math:`b_0 = 0`, and the last schedule up to p = 1. Each schedule is stretched over its
+    interval: its own progress runs from 0 to 1 there.
 
     Parameters
     ----------
     schedules : sequence of Schedule or callable
-        One at least.
+        At least one.
     boundaries : sequence of float
-        The progress at which each but the first begins: strictly ascending, above 0 and below 1.
+        The progress at which each schedule but the first begins: strictly increasing, in (0, 1).
 
     Raises
     ------
     ValueError
-        If an item of `schedules` cannot be called; if `boundaries` is not one shorter than
-        `schedules`, not strictly ascending, or leaves (0, 1).
+        If an item of `schedules` is not callable; or if the length of `boundaries` is not that of
+        `schedules` minus 1, or its items are not in (0, 1) or do not increase strictly.
 
     Notes
     -----
-    A boundary counts as reached one millionth of it earlier, so that no rounding moves a jump by
-    a step.
+    A schedule begins at ``p >= boundary * (1 - 1e-6)``, so that rounding of p does not move the
+    boundary by a step.
 
     Examples
     --------
     >>> from revgrad.schedules import Constant, Linear
-    >>> up_and_hold = Sequence([Linear(0, 2), Constant(2)], boundaries=[0.5])
+    >>> up_and_hold = Sequential([Linear(0, 2), Constant(2)], boundaries=[0.5])
     >>> up_and_hold(0.25), up_and_hold(0.5), up_and_hold(1)
     (1.0, 2.0, 2.0)
     """
 
-    schedules: SequenceOf[Callback]
-    boundaries: SequenceOf[float]
+    schedules: Sequence[Callback]
+    boundaries: Sequence[float]
 
     def __post_init__(self) -> None:
-        schedules = as_tuple("Sequence", "schedules", self.schedules)
+        schedules = as_tuple("Sequential", "schedules", self.schedules)
         for i, schedule in enumerate(schedules):
-            check_schedule("Sequence", f"schedules[{i}]", schedule)
+            check_schedule("Sequential", f"schedules[{i}]", schedule)
         boundaries = tuple(
-            as_number("Sequence", f"boundaries[{i}]", each, positive=True, most=1.0)
-            for i, each in enumerate(as_tuple("Sequence", "boundaries", self.boundaries))
+            as_number("Sequential", f"boundaries[{i}]", each, positive=True, most=1.0)
+            for i, each in enumerate(as_tuple("Sequential", "boundaries", self.boundaries))
         )
         if len(boundaries) != len(schedules) - 1:
             raise ValueError(
-                "Sequence: boundaries must be one fewer than schedules; got "
+                "Sequential: boundaries must be one fewer than schedules; got "
                 f"{len(boundaries)} for {len(schedules)} schedules."
             )
-        check_ascending("Sequence", "boundaries", [*boundaries, 1.0])
+        check_ascending("Sequential", "boundaries", [*boundaries, 1.0])
         object.__setattr__(self, "schedules", schedules)
         object.__setattr__(self, "boundaries", boundaries)
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         edges = [0.0, *self.boundaries, 1.0]
-        parts = [
-            value_of(schedule, within(p, begin, end, xp, number), xp, number)
-            for schedule, begin, end in zip(self.schedules, edges, edges[1:])
-        ]
-        value = parts[0]
-        for begin, part in zip(self.boundaries, parts[1:]):
-            value = xp.where(before(p, begin, number), value, part)
+        value = None
+        for schedule, start, end in zip(self.schedules, edges, edges[1:]):
+            part = value_of(schedule, inverse_lerp(start, end, p, xp, number), xp, number)
+            value = part if value is None else xp.where(is_before(p, start, number), value, part)
         return value

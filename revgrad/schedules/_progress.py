@@ -1,53 +1,65 @@
-"""Progress p in [0, 1], and one formula for Python, NumPy and the graph.
+"""Progress p in [0, 1], and the evaluation of one formula in Python, in NumPy and in the graph.
 
-A formula is a function ``formula(x, xp, number)`` written over the namespace `xp` (``tanh``,
-``cos``, ``exp``, ``minimum``, ``maximum``, ``where``) and arithmetic. Each number in it goes
-through ``number``, which gives it the dtype of `x` where the framework would not.
+A formula is a function ``formula(x, xp, number)``, written with arithmetic and the namespace `xp`
+(``tanh``, ``cos``, ``exp``, ``minimum``, ``maximum``, ``where``). It passes each of its numbers
+through ``number``, which gives the number the dtype of `x` where the framework would not.
 """
 
 from __future__ import annotations
 
 import math
 import numbers
-from typing import Any, Callable
+import sys
+from typing import Any, Callable, TypeVar, overload
 
 import numpy as np
 
-from revgrad.schedules._arguments import as_integer
 from revgrad._lambda import describe_value
+from revgrad._names import set_module
 from revgrad._registry import registry
 from revgrad._tracers import not_rewritten
 from revgrad.exceptions import UnsupportedTypeError
+from revgrad.schedules._arguments import as_integer, is_real
 
 Number = Callable[[float], Any]
 Formula = Callable[[Any, Any, Number], Any]
+X = TypeVar("X")
 
-_NO_VALUE = (bool, str, bytes, type(None), list, tuple, dict, set, numbers.Number, np.generic)
+_NEVER_IN_GRAPH = (bool, str, bytes, type(None), list, tuple, dict, set, numbers.Number, np.generic)
 
 
+@overload
+def progress(step: float, total_steps: int) -> float: ...
+
+
+@overload
+def progress(step: X, total_steps: int) -> X: ...
+
+
+@set_module("revgrad.schedules")
 def progress(step: Any, total_steps: int) -> Any:
-    """Return how far a training run has come: ``step / total_steps``, clamped to [0, 1].
+    """Return the progress of a training run: ``step / total_steps``, clipped to [0, 1].
 
     Parameters
     ----------
     step : number, numpy.ndarray or in-graph value
-        How many steps are done. A step may be a batch or an epoch, as you like.
+        The number of steps done. A step may be a batch or an epoch.
     total_steps : int
-        How many steps there will be, at least 1. It has no default: a ramp over some fixed number
-        of steps is right for one training run only.
+        The number of steps of the training run, at least 1, counted in the same unit. No default:
+        the horizon depends on the run.
 
     Returns
     -------
     float, numpy.ndarray or in-graph value
-        Progress p: a float for a number, else of the shape of `step`. It has the dtype of `step`
-        if that is floating. For integers it is float64 in NumPy, and in the graph what the
-        framework makes of a quotient of integers (Theano: ``floatX``).
+        Progress p: a float for a number, otherwise a value of the shape of `step`. It has the
+        dtype of `step` if that is floating. For integers it is float64 in NumPy, and in the graph
+        the dtype of a quotient of integers (Theano: ``floatX``).
 
     Raises
     ------
     ValueError
-        If `total_steps` is not a positive integer, or `step` is nan or none of these values. In
-        the graph a nan cannot be seen, and goes through.
+        If `total_steps` is not a positive integer, or `step` is nan or of another type. A nan in
+        the graph is not detected: p is then nan.
 
     Examples
     --------
@@ -55,83 +67,56 @@ def progress(step: Any, total_steps: int) -> Any:
     0.25
     >>> progress(1001, 1000)
     1.0
+    >>> import numpy as np
     >>> progress(np.arange(5), 4)
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    total = as_integer("progress", "total_steps", total_steps)
+    total: float = as_integer("progress", "total_steps", total_steps)
+    if is_real(step) and isinstance(step, numbers.Integral):
+        return min(max(int(step), 0), total) / total  # exact, also where an int exceeds any float
+    total = float(min(total, sys.float_info.max))
+    return evaluate(lambda x, xp, number: clip(x / number(total), xp, number), step, "step")
 
-    def formula(step: Any, xp: Any, number: Number) -> Any:
-        return clamp(step / number(float(total)), xp, number)
 
-    return evaluate(formula, step, "step")
-
-
-def clamp(p: Any, xp: Any, number: Number) -> Any:
-    """Return `p`, not below 0 and not above 1; a nan stays nan."""
+def clip(p: Any, xp: Any, number: Number) -> Any:
+    """Return `p` limited to [0, 1]; a nan stays nan."""
     return xp.minimum(xp.maximum(p, number(0.0)), number(1.0))
 
 
-def bounded(start: float, end: float, value: Any, xp: Any, number: Number) -> Any:
-    """Return `value`, not past `end`: rounding may carry it there, never past `start`."""
-    return (xp.minimum if end >= start else xp.maximum)(value, number(end))
+def finish(start: float, end: float, t: Any, value: Any, xp: Any, number: Number) -> Any:
+    """Return the `value` of a curve from `start` to `end`: never past `end`, and `end` at t = 1."""
+    value = (xp.minimum if end >= start else xp.maximum)(value, number(end))
+    return xp.where(t >= number(1.0), number(end), value)
 
 
-def between(start: float, end: float, t: Any, xp: Any, number: Number) -> Any:
-    """Return ``start + (end - start) * t`` for t in [0, 1], in their range."""
-    value = number(start) + number(end - start) * t
-    return bounded(start, end, value, xp, number)
+def lerp(start: float, end: float, t: Any, xp: Any, number: Number) -> Any:
+    """Return the linear interpolation from `start` to `end` at t in [0, 1]."""
+    return finish(start, end, t, number(start) + number(end - start) * t, xp, number)
 
 
-def from_to(start: float, end: float, t: Any, xp: Any, number: Number) -> Any:
-    """Return what `between` does, and `end` itself at t = 1, which the sum may miss."""
-    line = between(start, end, t, xp, number)
-    return xp.where(t >= number(1.0), number(end), line)
+def inverse_lerp(start: float, end: float, p: Any, xp: Any, number: Number) -> Any:
+    """Return the fraction of the interval from `start` to `end` that lies before `p`, in [0, 1]."""
+    return clip((p - number(start)) / number(end - start), xp, number)
 
 
-def before(p: Any, begin: float, number: Number) -> Any:
-    """Return whether `p` lies before `begin` by more than rounding.
+def is_before(p: Any, boundary: float, number: Number) -> Any:
+    """Return whether `p` is less than `boundary` by more than a rounding error.
 
-    A jump of λ must fall on the same step everywhere, also where ``step / total_steps`` is rounded
-    to float32, or computed as ``step * (1 / total_steps)``, which Theano makes of it. A nan is not
-    before anything, so it gets what follows, and that keeps it.
+    λ must jump at the same step everywhere, also where ``step / total_steps`` is rounded to
+    float32, or computed as ``step * (1 / total_steps)``, as Theano rewrites it. A nan is before no
+    boundary, so it reaches the last schedule, which returns nan.
     """
-    return p < number(begin * (1 - 1e-6))
-
-
-def within(p: Any, begin: float, end: float, xp: Any, number: Number) -> Any:
-    """Return how far `p` has come from `begin` to `end`, clamped to [0, 1]."""
-    return clamp((p - number(begin)) / number(end - begin), xp, number)
+    return p < number(boundary * (1 - 1e-6))
 
 
 @not_rewritten
 def evaluate(formula: Formula, x: Any, name: str) -> Any:
-    """Apply a formula to a number, an array or an in-graph value.
-
-    Parameters
-    ----------
-    formula : callable
-        Maps ``(x, xp, number)`` to a result of the shape of `x`.
-    x : number, numpy.ndarray or in-graph value
-        What it is applied to.
-    name : str
-        What the errors call `x`.
-
-    Returns
-    -------
-    float, numpy.ndarray or in-graph value
-        A float for a number; an array of the shape of an array, of its dtype if that is floating
-        and of float64 otherwise; an in-graph value of the floating dtype of `x`.
-
-    Raises
-    ------
-    ValueError
-        If `x` is none of these values, not real, or nan.
-    """
+    """Apply a formula to a number, an array or an in-graph value, which errors call `name`."""
     if isinstance(x, np.ndarray):
         return _on_array(formula, x, name)
-    if isinstance(x, numbers.Real) and not isinstance(x, bool):
+    if is_real(x):
         return _on_number(formula, x, name)
-    if isinstance(x, _NO_VALUE):
+    if isinstance(x, _NEVER_IN_GRAPH):
         raise _invalid(name, x, "Convert it with float() or numpy.asarray() first.")
     return _in_graph(formula, x, name)
 
@@ -142,7 +127,7 @@ def _on_number(formula: Formula, x: Any, name: str) -> float:
     except OverflowError:  # an int too large for a float
         value = math.inf if x > 0 else -math.inf
     if math.isnan(value):
-        raise _invalid(name, x, "Look at what computed it.")
+        raise _invalid(name, x, "Check the code that computed it.")
     with np.errstate(over="ignore", under="ignore"):
         return float(formula(value, np, float))
 
@@ -153,9 +138,9 @@ def _on_array(formula: Formula, x: Any, name: str) -> Any:
     nan = np.isnan(x)
     if nan.any():
         where = tuple(int(i) for i in np.argwhere(nan)[0])
-        raise _invalid(name, x, f"A nan stands at index {where} of its shape {x.shape}.")
-    # In float64 at least: half a precision would lose what the formulas keep, and NumPy 1 makes
-    # float64 of a float32 of no dimensions that meets a Python float.
+        raise _invalid(name, x, f"It is nan at index {where} of shape {x.shape}.")
+    # In float64 or wider: a formula loses precision in float16, and NumPy 1 turns a 0-d float32
+    # array into float64 anyway where it meets a Python float.
     wide = np.asarray(x, dtype=np.result_type(x.dtype, np.float64))
     with np.errstate(over="ignore", under="ignore"):
         result = formula(wide, np, float)
@@ -163,18 +148,15 @@ def _on_array(formula: Formula, x: Any, name: str) -> Any:
 
 
 def _in_graph(formula: Formula, x: Any, name: str) -> Any:
-    kind = type(x)
     try:
-        backend = registry.by_type.get(kind)
-        if backend is None:
-            backend = registry.find(kind)
+        backend = registry.by_type.get(type(x)) or registry.find(type(x))
     except UnsupportedTypeError as error:
         raise _invalid(name, x, "No backend claims its type.") from error
     dtype = str(getattr(x, "dtype", None))
     if "float" not in dtype:
         if "int" not in dtype:
             raise _invalid(name, x, f"Its dtype is {dtype}: cast it to a float dtype.")
-        x = x / 1  # a true division: whatever float the framework makes of integers
+        x = x / 1  # true division: the float dtype that the framework chooses for integers
     return formula(x, backend.xp, lambda value: backend.constant(value, x))
 
 

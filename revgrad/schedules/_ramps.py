@@ -1,19 +1,19 @@
-"""The schedules that are one formula."""
+"""The schedules that are a single formula."""
 
-from __future__ import annotations
+# No annotations from __future__, as in _base.
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from revgrad.schedules._progress import Number, between, bounded, from_to
-from revgrad.schedules._base import Schedule, check_fields, kind
+from revgrad.schedules._base import Schedule, kind
+from revgrad.schedules._progress import Number, finish, lerp
 
 
 @kind
 @dataclass(frozen=True)
 class Constant(Schedule):
-    r"""The same λ throughout: :math:`\lambda(p) = \mathrm{value}`.
+    r"""A constant λ: :math:`\lambda(p) = \mathrm{value}`.
 
     Parameters
     ----------
@@ -33,9 +33,6 @@ class Constant(Schedule):
 
     value: float
 
-    def __post_init__(self) -> None:
-        check_fields(self, "value")
-
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         return number(self.value) + number(0.0) * p
 
@@ -43,29 +40,29 @@ class Constant(Schedule):
 @kind
 @dataclass(frozen=True)
 class Dann(Schedule):
-    r"""The ramp of the DANN papers, from `low` up towards `high`.
+    r"""The ramp of the DANN papers, from `low` towards `high`.
 
     .. math::
         \lambda(p) = \mathrm{low} + (\mathrm{high} - \mathrm{low}) \tanh(\gamma p / 2)
 
-    which is :math:`2 / (1 + e^{-\gamma p}) - 1` of [1]_ and [2]_ for the default bounds, in a form
-    that keeps its relative precision near p = 0.
+    For the default bounds this is :math:`2 / (1 + e^{-\gamma p}) - 1` of [1]_ and [2]_, in a form
+    without cancellation near p = 0.
 
     Parameters
     ----------
     gamma : float, optional
-        How fast λ rises, above 0. It is never negative: the minus of the reversal is its own.
+        How fast λ rises, above 0. The minus sign belongs to the reversal, not here.
     low : float, optional
         λ at p = 0, at least 0.
     high : float, optional
-        What λ rises towards, at least `low`. At p = 1 it has come to :math:`\tanh(\gamma / 2)` of
-        the way: 0.99991 for the default `gamma`.
+        The limit of λ, at least `low`. At p = 1 λ has covered :math:`\tanh(\gamma / 2)` of the
+        difference: 0.99991 with the default `gamma`.
 
     Raises
     ------
     ValueError
-        If `gamma` is not a finite number above 0, `low` or `high` not one that is at least 0, or
-        `high` is below `low`.
+        If `gamma` is not a finite number above 0, `low` or `high` is not a finite number that is
+        at least 0, or `high` is below `low`.
 
     References
     ----------
@@ -84,18 +81,19 @@ class Dann(Schedule):
     low: float = 0.0
     high: float = 1.0
 
+    _positive = ("gamma",)
+
     def __post_init__(self) -> None:
-        check_fields(self, "gamma", positive=True)
-        check_fields(self, "low", "high")
+        super().__post_init__()
         if self.high < self.low:
             raise ValueError(
-                f"Dann: high must be at least low; got low={self.low}, high={self.high}. For a λ "
-                "that falls use Linear, Cosine, Exponential or Polynomial."
+                f"Dann: high must be at least low; got low={self.low}, high={self.high}. For a "
+                "decreasing λ use Linear, Cosine, Exponential or Polynomial."
             )
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         t = xp.tanh(number(self.gamma / 2) * p)
-        return between(self.low, self.high, t, xp, number)
+        return lerp(self.low, self.high, t, xp, number)
 
 
 @kind
@@ -108,7 +106,7 @@ class Linear(Schedule):
     start : float, optional
         λ at p = 0, at least 0.
     end : float, optional
-        λ at p = 1, at least 0; below `start` for a λ that falls.
+        λ at p = 1, at least 0; below `start` for a decreasing λ.
 
     Raises
     ------
@@ -124,29 +122,26 @@ class Linear(Schedule):
     start: float = 0.0
     end: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_fields(self, "start", "end")
-
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        return from_to(self.start, self.end, p, xp, number)
+        return lerp(self.start, self.end, p, xp, number)
 
 
 @kind
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    r"""Half a cosine wave, flat at both ends.
+    r"""Half a period of a cosine, flat at both ends.
 
     .. math::
         \lambda(p) = \mathrm{start} + (\mathrm{end} - \mathrm{start})\,\frac{1 - \cos \pi p}{2}
 
-    The form is that of the learning rate in [1]_ between two restarts.
+    This is the cosine annealing of [1]_, between two restarts.
 
     Parameters
     ----------
     start : float, optional
         λ at p = 0, at least 0.
     end : float, optional
-        λ at p = 1, at least 0; below `start` for a λ that falls.
+        λ at p = 1, at least 0; below `start` for a decreasing λ.
 
     Raises
     ------
@@ -167,30 +162,27 @@ class Cosine(Schedule):
     start: float = 0.0
     end: float = 1.0
 
-    def __post_init__(self) -> None:
-        check_fields(self, "start", "end")
-
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         t = (number(1.0) - xp.cos(number(math.pi) * p)) * number(0.5)
-        return from_to(self.start, self.end, t, xp, number)
+        return lerp(self.start, self.end, t, xp, number)
 
 
 @kind
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    r"""A constant factor per step, up or down.
+    r"""Multiplication of λ by the same number at each step, up or down.
 
     .. math::
         \lambda(p) = \mathrm{start} \cdot (\mathrm{end} / \mathrm{start})^p
 
-    To multiply λ by r at each of n steps, let `end` be :math:`\mathrm{start} \cdot r^n`.
+    To multiply λ by r at each of n steps, set `end` to :math:`\mathrm{start} \cdot r^n`.
 
     Parameters
     ----------
     start : float
         λ at p = 0, above 0.
     end : float
-        λ at p = 1, above 0; below `start` for a λ that falls.
+        λ at p = 1, above 0; below `start` for a decreasing λ.
 
     Raises
     ------
@@ -199,7 +191,7 @@ class Exponential(Schedule):
 
     Examples
     --------
-    >>> decay = Exponential(1, 0.9**10)  # ten steps, each times 0.9
+    >>> decay = Exponential(1, 0.9**10)  # 10 steps, λ times 0.9 at each
     >>> round(decay(0.3), 6), round(0.9**3, 6)
     (0.729, 0.729)
     """
@@ -207,15 +199,12 @@ class Exponential(Schedule):
     start: float
     end: float
 
-    def __post_init__(self) -> None:
-        check_fields(self, "start", "end", positive=True)
+    _positive = ("start", "end")
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        rate = math.log(self.end) - math.log(self.start)  # their quotient might overflow
-        value = number(self.start) * xp.exp(number(rate) * p)
-        return xp.where(
-            p >= number(1.0), number(self.end), bounded(self.start, self.end, value, xp, number)
-        )
+        # Not the logarithm of the quotient, which might overflow.
+        value = number(self.start) * xp.exp(number(math.log(self.end) - math.log(self.start)) * p)
+        return finish(self.start, self.end, p, value, xp, number)
 
 
 @kind
@@ -226,22 +215,23 @@ class Polynomial(Schedule):
     .. math::
         \lambda(p) = \mathrm{start} + (\mathrm{end} - \mathrm{start})\,p^{\mathrm{power}}
 
-    A power above 1 starts slowly, one below 1 starts fast. (The "poly" rule for learning rates is
-    a power of :math:`1 - p` instead.)
+    With a power above 1 λ starts slowly, below 1 fast. (The "poly" rule for learning rates is a
+    power of :math:`1 - p` instead.)
 
     Parameters
     ----------
     start : float, optional
         λ at p = 0, at least 0.
     end : float, optional
-        λ at p = 1, at least 0; below `start` for a λ that falls.
+        λ at p = 1, at least 0; below `start` for a decreasing λ.
     power : float, optional
         Above 0.
 
     Raises
     ------
     ValueError
-        If `start` or `end` is not a finite number that is at least 0, or `power` not one above 0.
+        If `start` or `end` is not a finite number that is at least 0, or `power` is not a finite
+        number above 0.
 
     Examples
     --------
@@ -253,24 +243,22 @@ class Polynomial(Schedule):
     end: float = 1.0
     power: float = 2.0
 
-    def __post_init__(self) -> None:
-        check_fields(self, "start", "end")
-        check_fields(self, "power", positive=True)
+    _positive = ("power",)
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        return from_to(self.start, self.end, p ** number(self.power), xp, number)
+        return lerp(self.start, self.end, p ** number(self.power), xp, number)
 
 
 @kind
 @dataclass(frozen=True)
 class InverseDecay(Schedule):
-    r"""The learning rate of the DANN papers, which falls from `initial`.
+    r"""The decreasing learning rate of the DANN papers.
 
     .. math::
         \mu(p) = \frac{\mathrm{initial}}{(1 + \alpha p)^\beta}
 
-    The defaults are those of [1]_. It is a rule for the learning rate, driven by
-    the same progress as λ; `LambdaScheduler` without a variable drives it in a plain loop.
+    The defaults are those of [1]_. It depends on the same progress as λ; a `LambdaScheduler`
+    without a variable yields the learning rate of each step.
 
     Parameters
     ----------
@@ -301,9 +289,6 @@ class InverseDecay(Schedule):
     initial: float = 0.01
     alpha: float = 10.0
     beta: float = 0.75
-
-    def __post_init__(self) -> None:
-        check_fields(self, "initial", "alpha", "beta")
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         return number(self.initial) / (number(1.0) + number(self.alpha) * p) ** number(self.beta)

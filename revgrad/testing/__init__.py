@@ -1,7 +1,7 @@
-"""The conformance kit: the contract as checks that any backend can be put to.
+"""The conformance suite: the contract as checks for any backend.
 
 A backend author writes a `Harness` and runs ``revgrad check NAME``, or one test with
-`conformance`. `check_flow` is for people who train: it says whether a reversed gradient arrives.
+`conformance`. `check_flow` is for people who train: it checks that a reversed gradient arrives.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ __all__ = [
     "run_checks",
 ]
 
-# The modules stand by subject; whoever reads a table of the results looks for the clauses.
+# The modules are ordered by subject, and a table of the results by clause.
 for _name in sorted(CHECKS, key=lambda name: int(CHECKS[name].clause[1:])):
     CHECKS[_name] = CHECKS.pop(_name)

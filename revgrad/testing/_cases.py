@@ -51,12 +51,12 @@ def floating(name: str) -> Any:
     if name == "bfloat16":
         import ml_dtypes
 
-        return ml_dtypes.finfo(ml_dtypes.bfloat16)
+        return ml_dtypes.finfo(ml_dtypes.bfloat16)  # type: ignore[no-untyped-call, unused-ignore]
     return np.finfo(name)
 
 
 def describe_array(array: Any) -> str:
-    """Return the elements in one line, cut where they are many."""
+    """Return the elements in one line, shortened where they are many."""
     if array is None:
         return "None: not connected"
     text = " ".join(np.array2string(np.asarray(array), threshold=12, floatmode="unique").split())
@@ -81,7 +81,9 @@ def run_of(run: Run) -> Run:
     """Make a program take copies and return arrays, so that no run disturbs another."""
 
     if not callable(run):
-        raise TypeError(f"the harness must return a function of two arrays; got {describe_value(run)}")
+        raise TypeError(
+            f"a harness returns functions of two arrays; this one returned {describe_value(run)}"
+        )
 
     def on_copies(*inputs: Any) -> Tuple[Any, Any]:
         found = run(*(np.array(each) for each in inputs))

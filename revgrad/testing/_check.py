@@ -1,4 +1,4 @@
-"""What a check is: a plain function of a harness that holds a backend to one clause."""
+"""A check: a plain function of a harness that tests a backend for one clause."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CHECKS: Dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one check on one backend.
+    """The result of one check on one backend.
 
     Parameters
     ----------
     check : str
         The name of the check.
     clause : str
-        The clause that it holds, ``"C1"`` to ``"C20"``.
+        The clause that it tests, ``"C1"`` to ``"C23"``.
     outcome : str
         ``"passed"``, ``"failed"``, ``"skipped"`` or ``"expected"``: it failed, as the harness said.
     reason : str, optional
-        Why it was skipped or expected to fail; what was expected and what came, where it failed.
+        Why it was skipped or expected to fail; for a failure, what was expected and what came.
     error : Exception, optional
-        The ``ConformanceError`` of a check that failed.
+        The ``ConformanceError`` of a failed check.
     """
 
     check: str
@@ -40,12 +40,12 @@ class Result:
 
 
 def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]], Any]:
-    """Make a function a check: register it, and let its errors name the clause.
+    """Register a function as a check, and let its errors name the clause.
 
     Parameters
     ----------
     clause : str
-        The clause that the function holds.
+        The clause that the function tests.
     needs : str, optional
         The capability without which it does not run.
 
@@ -58,15 +58,15 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
 
     def decorate(function: Callable[[Harness], None]) -> Any:
         name = function.__name__
-        words = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        title = f"{clause} {name}: {words}"
+        summary = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+        title = f"{clause} {name}: {summary}"
 
         @functools.wraps(function)
         def checked(harness: Harness) -> None:
             __tracebackhide__ = True
             try:
                 function(harness)
-            except Mismatch as error:  # it says everything, and its traceback nothing more
+            except Mismatch as error:  # its message is complete without the traceback
                 raise ConformanceError(f"{title}\n{error}") from None
             except Exception as error:
                 what = f"it raised {type(error).__name__}: {error}"
@@ -81,7 +81,7 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
 
 
 class Mismatch(AssertionError):
-    """What a check saw and what it expected; `check` adds the clause."""
+    """A difference that a check found; `check` adds the clause."""
 
 
 def mismatch(given: str, expected: object, came: object) -> Mismatch:
@@ -143,8 +143,8 @@ def run_check(name: str, harness: Harness) -> Result:
     Returns
     -------
     Result
-        Never an exception: what goes wrong in the backend, in the harness or in the framework is
-        a failure of the check.
+        Never an exception: any error in the backend, the harness or the framework is a failure
+        of the check.
 
     Raises
     ------
@@ -161,9 +161,12 @@ def run_check(name: str, harness: Harness) -> Result:
     capabilities = registry.get_backend(harness.backend).capabilities
     for each in capabilities:
         _known(each, CAPABILITIES, "capability")
-    if function.needs and function.needs not in capabilities:
-        return Result(name, function.clause, "skipped", _undeclared(function.needs, harness))
+    for each in harness.unsupported:
+        if each != "*":
+            _known(each, CAPABILITIES, "capability")
     try:
+        if function.needs and function.needs not in capabilities:
+            return Result(name, function.clause, "skipped", _unsupported(function, harness))
         _complete(function, harness)
         function(harness)
     except ConformanceError as error:
@@ -195,12 +198,18 @@ def _known(name: str, known: Mapping[str, Any], what: str) -> Any:
     return known[name]
 
 
-def _undeclared(capability: str, harness: Harness) -> str:
-    reason = f"the backend does not declare the capability {capability!r}"
-    methods = CAPABILITIES[capability]
-    if methods and not _missing(capability, harness):
-        reason += f", though its harness has {' and '.join(methods)}"
-    return reason
+def _unsupported(function: Any, harness: Harness) -> str:
+    """Return why a check is skipped; raise if the author does not say why."""
+    capability = function.needs
+    reason = harness.unsupported.get(capability) or harness.unsupported.get("*")
+    if reason:
+        return f"the backend does not declare the capability {capability!r}: {reason}"
+    raise ConformanceError(
+        f"{function.clause} {function.__name__}: the backend does not declare the capability "
+        f"{capability!r}. Declare it in Backend.capabilities"
+        + ("".join(f" and write {each}()" for each in _missing(capability, harness)))
+        + f", or say why not in {type(harness).__name__}.unsupported[{capability!r}]."
+    )
 
 
 def _complete(function: Any, harness: Harness) -> None:

@@ -30,13 +30,13 @@ def run_checks(
     Raises
     ------
     ConformanceError
-        If a check fails; its words are those of every check that failed.
+        If a check fails; its message lists every failure.
     BackendUnavailableError
         If a backend was named that does not load or offers no harness.
     TypeError
-        If what was given is neither a harness nor a name, but a class, say.
+        If ``harness`` is neither a harness nor a name.
     ValueError
-        If there is no check of a name that was given.
+        If a name in `only` is not that of a check.
 
     Examples
     --------
@@ -44,16 +44,16 @@ def run_checks(
     >>> revgrad.testing.run_checks("numpy")
     Traceback (most recent call last):
       ...
-    revgrad.exceptions.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
+    revgrad.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
 checks it: name its class in BackendSpec.harness, or pass an instance of it.
     """
     driver = _as_harness(harness)
     results = tuple(run_check(name, driver) for name in (CHECKS if only is None else only))
     failed = [result for result in results if result.outcome == "failed"]
     if failed:
-        words = "\n\n".join(result.reason for result in failed)
+        reasons = "\n\n".join(result.reason for result in failed)
         raise ConformanceError(
-            f"{driver.backend}: {len(failed)} of {len(results)} checks failed.\n\n{words}"
+            f"{driver.backend}: {len(failed)} of {len(results)} checks failed.\n\n{reasons}"
         ) from failed[0].error
     return results
 
@@ -62,7 +62,7 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
     """Parametrise a test by the checks of the contract.
 
     The test takes one argument, ``check``, and calls it. Each check is a test of its own, named
-    after the clause and the check: ``-k C7``, ``-k twice``.
+    after the clause and the check: ``-k C7``, ``-k double_reversal``.
 
     Parameters
     ----------

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import abc
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-import revgrad
+from revgrad._reverse import reverse, scale_gradient
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -15,17 +14,26 @@ Function = Callable[[Any], Any]
 Run = Callable[[Any, Any], Tuple[Any, Any]]
 """Maps two NumPy arrays to two NumPy arrays."""
 
+RunAll = Callable[[Any, Sequence[Any]], Tuple[Sequence[Any], Any]]
+"""Maps an array and a sequence of arrays to a sequence of arrays and an array."""
+
 CAPABILITIES: Dict[str, Tuple[str, ...]] = {
     "compilations": ("compilations",),
     "copies": ("copies",),
     "forward_mode": ("forward_mode",),
     "graph_lambda": ("graph_lambda", "lambda_gradient"),
     "half_precision": (),
+    "in_place": ("in_place",),
+    "known_lambda": ("constant",),
     "lambda_array": (),
+    "layers": ("layers", "assigned"),
+    "modes": ("modes",),
     "operations": ("operations",),
     "rewritten": ("rewritten",),
     "schedules": ("scalar_program",),
     "second_order": ("second_order",),
+    "several_outputs": ("several_outputs",),
+    "subclasses": ("instances",),
     "threads": (),
     "vectorised": ("vectorised",),
     "views": ("views",),
@@ -33,11 +41,11 @@ CAPABILITIES: Dict[str, Tuple[str, ...]] = {
 """What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
 
 
-class Harness(abc.ABC):
+class Harness:
     """Drives one framework in NumPy terms, so that the checks need to know none.
 
-    Write `program` and set `backend`. Each further method unlocks the checks of the capability
-    that it belongs to, once the backend declares that capability.
+    Write `program`, or `evaluate` where nothing is compiled, and set `backend`. Each further
+    method unlocks the checks of its capability, once the backend declares it.
 
     The functions that come in, ``fn``, map a value of the framework to a value of the framework:
     the identity, or reversals and what `weighted_sum` makes of them. What comes back are functions
@@ -60,6 +68,10 @@ class Harness(abc.ABC):
         program takes long to compile; with 0 there are the fixed examples alone.
     expected_failures : mapping of str to str
         The names of checks that fail, each with the reason. One that passes is a failure.
+    unsupported : mapping of str to str
+        The capabilities that the backend does not declare, each with the reason; the reason under
+        ``"*"`` counts for all that are not named. A capability that is neither declared nor
+        explained fails its checks.
 
     Examples
     --------
@@ -69,12 +81,9 @@ class Harness(abc.ABC):
         class LibHarness(revgrad.testing.Harness):
             backend = "lib"
 
-            def program(self, fn, shape, dtype):
-                def run(x, g):
-                    y, pullback = lib.vjp(fn, lib.array(x))
-                    return lib.to_numpy(y), lib.to_numpy(pullback(lib.array(g)))
-
-                return run
+            def evaluate(self, fn, x, g):
+                y, pullback = lib.vjp(fn, lib.array(x))
+                return lib.to_numpy(y), lib.to_numpy(pullback(lib.array(g)))
     """
 
     backend: str
@@ -83,10 +92,12 @@ class Harness(abc.ABC):
     subnormals: bool = True
     examples: int = 30
     expected_failures: Mapping[str, str] = {}
+    unsupported: Mapping[str, str] = {}
 
-    @abc.abstractmethod
     def program(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
-        """Return ``run(x, g) -> (fn(x), pullback of g)``.
+        """Return ``run(x, g) -> (fn(x), pullback of g)``, compiled where the framework compiles.
+
+        Kept as it is for a framework that compiles nothing; write `evaluate` there.
 
         Parameters
         ----------
@@ -109,6 +120,24 @@ class Harness(abc.ABC):
         `revgrad.testing.check_flow` hands in a function whose value is a scalar, and a `g` of no
         dimensions to match.
         """
+        return lambda x, g: self.evaluate(fn, x, g)
+
+    def evaluate(self, fn: Function, x: Any, g: Any) -> Tuple[Any, Any]:
+        """Return ``fn(x)`` and the pullback of `g`, computed at once.
+
+        Parameters
+        ----------
+        fn : callable
+            As for `program`.
+        x, g : numpy.ndarray
+            The value and the cotangent.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            As for a function that `program` returns.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither program() nor evaluate()")
 
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return the reversal under test; ``revgrad.reverse(x, lam)`` as it is.
@@ -120,14 +149,31 @@ class Harness(abc.ABC):
         x : value of the framework
             What `fn` was given.
         lam : object
-            λ, good or bad.
+            λ, valid or not.
 
         Returns
         -------
         value of the framework
             The reversal of `x`.
         """
-        return revgrad.reverse(x, lam)
+        return reverse(x, lam)
+
+    def scale_gradient(self, x: Any, factor: Any) -> Any:
+        """Return ``revgrad.scale_gradient(x, factor)``; replace it as `reverse`.
+
+        Parameters
+        ----------
+        x : value of the framework
+            What `fn` was given.
+        factor : object
+            The factor, valid or not.
+
+        Returns
+        -------
+        value of the framework
+            `x`, whose gradient is scaled.
+        """
+        return scale_gradient(x, factor)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Return the sum of ``weight * value``; replace it where the values have no operators.
@@ -190,6 +236,95 @@ class Harness(abc.ABC):
         -------
         mapping of str to callable
             By the name of the rewrite; each as `program` returns it.
+        """
+        raise NotImplementedError
+
+    def several_outputs(
+        self, fn: Callable[[Any], Tuple[Any, ...]], shape: Tuple[int, ...], dtype: str
+    ) -> Mapping[str, RunAll]:
+        """Return programs that compute all the values of `fn` as outputs of their own (C21).
+
+        Parameters
+        ----------
+        fn : callable
+            Maps one value of the framework to a tuple of values of the same shape and dtype.
+        shape : tuple of int
+            The shape of all of them.
+        dtype : str
+            The dtype of all of them.
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of the mode: compiled as one program, divided by a graph break, ... Each is
+            ``run(x, gs) -> (values, pullback of all cotangents gs together)``.
+        """
+        raise NotImplementedError
+
+    def in_place(
+        self, fn: Function, shape: Tuple[int, ...], dtype: str
+    ) -> Mapping[str, Tuple[Run, Run]]:
+        """Return programs that write in place to the value of `fn`, or to what it was given (C1).
+
+        Returns
+        -------
+        mapping of str to (callable, callable)
+            By the name of the program. The first writes in place, and uses both tensors
+            afterwards; the second copies before it writes, and does the same. Both are as
+            `program` returns them. The first may raise.
+        """
+        raise NotImplementedError
+
+    def layers(self, lam: Any, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+        """Return programs of the native layer after what the framework does with layers (C22).
+
+        Parameters
+        ----------
+        lam : float or LambdaVariable
+            What each layer is made with.
+        shape : tuple of int
+            The shape of the input.
+        dtype : str
+            The dtype of the input.
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of what was done: copied, cast, moved, loaded, ... Each as `program`
+            returns it.
+        """
+        raise NotImplementedError
+
+    def assigned(
+        self, first: float, second: float, shape: Tuple[int, ...], dtype: str
+    ) -> Mapping[str, Run]:
+        """Return programs of the native layer, made with one λ and then set to another (C8, C22).
+
+        Returns
+        -------
+        mapping of str to callable
+            By the way that users set λ; each as `program` returns it.
+        """
+        raise NotImplementedError
+
+    def modes(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+        """Return the program of `fn` under each mode of the framework (C2).
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of the mode: training, evaluation, after a block without gradients, ...;
+            each as `program` returns it.
+        """
+        raise NotImplementedError
+
+    def instances(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+        """Return programs whose input is of a class that users or the framework derive (C18).
+
+        Returns
+        -------
+        mapping of str to callable
+            By the name of the class; each as `program` returns it.
         """
         raise NotImplementedError
 

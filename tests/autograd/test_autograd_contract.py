@@ -7,17 +7,22 @@ from autograd.extend import defjvp, defvjp, primitive
 from autograd.tracer import getval
 
 import revgrad
+from revgrad.backend import resolve
 from revgrad.testing import CHECKS, conformance, run_check
 from revgrad.testing._check import Mismatch
-from revgrad_autograd import reverse_gradient
+from revgrad_autograd import reverse_gradient, scale_gradient
+from revgrad_autograd.native import native
 from revgrad_autograd.testing import AutogradHarness
 
-WHAT_AUTOGRAD_HAS_NOT = {
-    "survives_rewriting",
+SKIPPED = {
+    "assigned_lambda",
     "compiled_once",
-    "vectorised",
-    "no_trace",
     "copies_reverse",
+    "layers_keep_lambda",
+    "mode_independent",
+    "survives_rewriting",
+    "vectorised",
+    "zero_overhead",
 }
 
 
@@ -27,41 +32,36 @@ def test_reverse(check):
 
 
 class WrongHarness(AutogradHarness):
-    """Puts another function of x and λ to the checks."""
+    """Puts other functions to the checks."""
 
     examples = 0
 
-    def __init__(self, reverse):
-        self.reverse = reverse
+    def __init__(self, reverse, scale=scale_gradient):
+        self.reverse, self.scale_gradient = reverse, scale
 
 
 @conformance(WrongHarness(reverse_gradient))
-def test_the_function(check):
+def test_the_functions(check):
     check()
 
 
 def test_nothing_else_is_skipped():
     outcomes = {name: run_check(name, WrongHarness(revgrad.reverse)).outcome for name in CHECKS}
     skipped = {name for name, outcome in outcomes.items() if outcome == "skipped"}
-    assert skipped == WHAT_AUTOGRAD_HAS_NOT
+    assert skipped == SKIPPED
 
 
 # --- reversals that are wrong on purpose ----------------------------------------------------------
 
 
-def factor(x, lam):
-    return revgrad.reference.factor(np.asarray(getval(x)), lam)
-
-
-def by_rule(pullback, pushforward=lambda lam, t: -lam * t, value=lambda x: x):
-    """Return a reversal by a primitive with other rules."""
+def by_rule(pullback, pushforward=lambda lam, t: -lam * t, value=lambda x: x, signed=False):
+    """Return a function of x and λ, or x and a factor, by a primitive with other rules."""
     op = primitive(lambda x, lam: value(x))
     defvjp(op, lambda y, x, lam: lambda g: pullback(lam, g), argnums=[0])
     defjvp(op, lambda t, y, x, lam: pushforward(lam, t), argnums=[0])
 
     def reverse(x, lam):
-        reverse_gradient(x, lam)  # judges
-        return op(x, factor(x, lam))
+        return op(x, resolve(x, lam, native, signed))
 
     return reverse
 
@@ -103,12 +103,11 @@ def copied(x):
 
 
 def folklore(x, lam):
-    reverse_gradient(x, lam)
-    lam = factor(x, lam)
+    lam = resolve(x, lam, native)
     return (1 + lam) * getval(x) - lam * x
 
 
-def frozen(x, lam, first={}):
+def frozen(x, lam, first={}):  # noqa: B006
     return reverse_gradient(x, first.setdefault(lam, getattr(lam, "value", lam)))
 
 
@@ -126,7 +125,7 @@ def any_x(x, lam):
 WRONG = [
     ("identity", folklore),
     ("no_copy", by_rule(right, value=copied)),
-    ("nothing_written", by_rule(in_place)),
+    ("no_inplace_write", by_rule(in_place)),
     ("any_cotangent", by_rule(sign_lost)),
     ("any_cotangent", by_rule(ones)),
     ("dtype_of_x", by_rule(dtype_raised)),
@@ -134,15 +133,28 @@ WRONG = [
     ("variable_shows", frozen),
     ("forward_mode", by_rule(right, sign_lost)),
     ("second_order", by_rule(constant_rule)),
-    ("judged", any_lam),
+    ("invalid_lambda_rejected", any_lam),
     ("lambda_array", any_lam),
-    ("integers_refused", any_x),
+    ("integers_rejected", any_x),
 ]
 
 
 @pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_reversal_is_caught(check, wrong):
     result = run_check(check, WrongHarness(wrong))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+@pytest.mark.parametrize(
+    "check, wrong",
+    [
+        ("scaled_gradient", reverse_gradient),
+        ("scaled_transforms", by_rule(lambda c, g: c * g, lambda c, t: t, signed=True)),
+    ],
+)
+def test_a_wrong_scaling_is_caught(check, wrong):
+    result = run_check(check, WrongHarness(reverse_gradient, wrong))
     assert result.outcome == "failed"
     assert isinstance(result.error.__context__, Mismatch), result.reason
 

@@ -1,135 +1,152 @@
-"""The command `revgrad` with its help, and `revgrad schedule`, run as a user does."""
+"""The command line: help, errors, output that cannot be written, and `revgrad schedule`."""
 
 import csv
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from plugins_on_disk import PLUGINS, command
 
 from revgrad import schedules
 
+DELAYED = schedules.Delayed(schedules.Dann(), until=0.5)
+SCHEDULES = "constant, cosine, dann, exponential, inverse-decay, linear, polynomial."
 
-def run(*arguments, **environment):
+
+@pytest.mark.parametrize(
+    "arguments, shown",
+    [
+        ("--help", "\n  check     run the checks of the contract on backends\n"),
+        ("--help", "\n  doctor    say what is installed, what is broken, and why; the default\n"),
+        ("--help", "exit codes:\n  0  nothing is broken"),
+        ("check --help", "exit codes:\n  0  nothing is broken"),
+        ("doctor --help", "--timeout SECONDS  how long a backend may take to load (default: 120)"),
+        ("schedule --help", "\n  revgrad schedule dann --gamma 10 --steps 1000\n"),
+        ("schedule", "usage: revgrad schedule SCHEDULE"),
+        ("schedule dann --help", "  --gamma NUMBER  default: 10"),
+        ("schedule constant --help", "  --value NUMBER  required"),
+        ("--version", "revgrad 0.1.0\n"),
+    ],
+)
+def test_help(arguments, shown, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    status, printed, errors = command(*arguments.split())
+    assert (status, errors) == (0, "") and shown in printed
+    assert "docs" not in printed  # they have no address yet
+
+
+@pytest.mark.parametrize(
+    "arguments, error",
+    [
+        ("thaeno", "There is no command 'thaeno'. Known commands: doctor, check, schedule."),
+        ("chekc numpy", "There is no command 'chekc'. Did you mean 'check'? Known commands: "),
+        ("doctr --json", "There is no command 'doctr'. Did you mean 'doctor'? Known commands: "),
+        ("--json check", "the options of a command stand behind it: revgrad check ..."),
+        ("--jsn", "unrecognized arguments: --jsn"),
+        ("doctor numpy", "There is no command 'numpy'. Known commands"),
+        *(
+            (f"--timeout {text}", f"expected a number of seconds > 0 and < 1e6; got '{text}'")
+            for text in ("0", "nan", "inf", "soon")
+        ),
+        ("check", "name backends, or give --all"),
+        ("check numpy --all", "name backends, or give --all, not both"),
+        ("check numpy --jsn", "unrecognized arguments: --jsn"),
+        ("schedule --steps 10", "name a schedule: constant, cosine, dann"),
+        ("schedule thaeno", f"There is no schedule 'thaeno'. Known schedules: {SCHEDULES}"),
+        ("schedule dan --gamma 1", "There is no schedule 'dan'. Did you mean 'dann'? Known"),
+        ("schedule dann linaer", "There is no schedule 'linaer'. Did you mean 'linear'? Known"),
+        ("schedule dann --gamma -10", "Dann: gamma must be a finite number > 0; got -10.0"),
+        ("schedule dann --steps 0", "--steps must be an integer >= 1; got 0"),
+        ("schedule constant", "the following arguments are required: --value"),
+        ("schedule linear --gamma 1", "unrecognized arguments: --gamma 1"),
+        ("schedule {", "{ is not JSON"),
+        ('schedule {"kind":"dann"}', "Unknown schedule 'dann'"),
+        ("schedule dann --plot no-folder/a.png", "--plot no-folder/a.png: "),
+    ],
+)
+def test_invalid_arguments(arguments, error):
+    if "--plot" in arguments:
+        pytest.importorskip("matplotlib")
+    status, printed, errors = command(*arguments.split())
+    assert status == 2 and printed == "" and error in errors
+    assert "_" not in errors.split("error: ")[1]  # no private name
+
+
+@pytest.mark.parametrize("arguments", ["--help", "doctor", "schedule dann --csv"])
+@pytest.mark.parametrize("output, error", [("pipe", ""), ("/dev/full", "No space left on device")])
+def test_output_that_cannot_be_written(arguments, output, error):
+    if output == "pipe":  # which nobody reads
+        reader, written = os.pipe()
+        os.close(reader)
+    elif os.path.exists(output):
+        written = os.open(output, os.O_WRONLY)
+    else:
+        pytest.skip(f"there is no {output} here")
+    names = ",".join(PLUGINS)
     done = subprocess.run(
-        [sys.executable, "-m", "revgrad", *arguments],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80", **environment},
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "revgrad", *arguments.split()],
+        # argparse ignores what it cannot write, and sees that only where nothing is buffered.
+        env={**os.environ, "REVGRAD_DISABLE": names, "PYTHONUNBUFFERED": ""},
+        stdout=written,
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
-    return done.returncode, done.stdout, done.stderr
+    os.close(written)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 3
+    assert lines == ([f"revgrad: [Errno 28] {error}"] if error else [])
 
 
-def test_the_chart_shows_the_curve():
-    status, printed, _ = run("schedule", "dann", "--gamma", "10", "--steps", "1000")
-    assert status == 0
-    lines = printed.splitlines()
-    assert lines[0].split("|")[0].strip() == "0.9999" and lines[14].split("|")[0].strip() == "0"
-    assert max(map(len, lines[:17])) <= 80
-    # The mark of each column stands on the row of its λ, to half a row.
-    dann = schedules.Dann()
-    chart = [line[10:].ljust(70) for line in lines[:15]]
-    for column in range(70):
-        (row,) = [i for i in range(15) if chart[i][column] == "*"]
-        assert abs((1 - row / 14) - dann(column / 69)) <= 0.5 / 14 + 1e-3
-    assert "step 1000" in lines[16]
-    assert lines[17] == "* Dann(gamma=10.0, low=0.0, high=1.0): λ from 0 to 0.999909"
+# --- revgrad schedule -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", [0.25, 1.0, 40.0])
-def test_the_chart_fills_its_height_whatever_the_values(end):
-    _, printed, _ = run("schedule", "linear", "--end", str(end))
-    lines = printed.splitlines()
-    assert lines[0].split("|")[0].strip() == f"{end:g}"
-    assert lines[0].endswith("*") and lines[14][10] == "*"
-    assert all("*" in line for line in lines[:15])
+def table(printed):
+    return [re.split("  +", line.strip()) for line in printed.splitlines()]
+
+
+def test_the_table_has_eleven_steps_and_any_schedule_may_be_json():
+    status, printed, _ = command(
+        "schedule", "--steps", "1000", json.dumps(DELAYED.to_dict()), "cosine", "--end", "0.5"
+    )
+    headings, *rows = table(printed)
+    curves = [DELAYED, schedules.Cosine(end=0.5)]
+    assert status == 0 and headings == ["step", "p", *map(repr, curves)]
+    assert [int(row[0]) for row in rows] == list(range(0, 1001, 100))
+    for step, p, *values in rows:
+        assert float(p) == int(step) / 1000
+        assert np.allclose([float(each) for each in values], [c(float(p)) for c in curves], 1e-5)
+
+
+def test_the_table_of_a_short_run_has_every_step():
+    _, printed, _ = command("schedule", "linear", "--end", "40", "--steps", "4")
+    assert [row[2] for row in table(printed)[1:]] == ["0", "10", "20", "30", "40"]
 
 
 def test_csv_has_every_step_with_all_digits():
-    status, printed, _ = run("schedule", "linear", "--end", "0.7", "dann", "--steps", "7", "--csv")
-    rows = list(csv.reader(io.StringIO(printed)))
-    assert status == 0
-    assert rows[0] == ["step", "p", repr(schedules.Linear(0, 0.7)), repr(schedules.Dann())]
-    assert [int(row[0]) for row in rows[1:]] == list(range(8))
-    for step, p, linear, dann in rows[1:]:
+    status, printed, _ = command("schedule", "linear", "--end", ".7", "dann", "--steps=7", "--csv")
+    headings, *rows = csv.reader(io.StringIO(printed))
+    curves = [schedules.Linear(0, 0.7), schedules.Dann()]
+    assert status == 0 and headings == ["step", "p", *map(repr, curves)]
+    assert [int(row[0]) for row in rows] == list(range(8))
+    for step, p, *values in rows:
         assert float(p) == int(step) / 7
-        assert float(linear) == schedules.Linear(0, 0.7)(float(p))
-        assert float(dann) == schedules.Dann()(float(p))
-
-
-def test_several_are_compared_and_any_schedule_may_be_json():
-    delayed = schedules.Delayed(schedules.Dann(), until=0.5)
-    import json
-
-    status, printed, _ = run("schedule", "--steps", "10", json.dumps(delayed.to_dict()), "cosine")
-    assert status == 0
-    assert f"* {delayed!r}" in printed and "+ Cosine(start=0.0, end=1.0)" in printed
+        assert [float(each) for each in values] == [curve(float(p)) for curve in curves]
 
 
 def test_a_figure_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "ramp.png"
-    status, _, errors = run("schedule", "dann", "linear", "--plot", str(path))
-    assert status == 0 and f"figure: {path}" in errors
+    status, _, errors = command("schedule", "dann", "linear", "--plot", str(path))
+    assert (status, errors) == (0, f"figure: {path}\n")
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_matplotlib_the_error_says_what_to_install(tmp_path):
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
-    status, _, errors = run(
-        "schedule", "dann", "--plot", str(tmp_path / "a.png"), PYTHONPATH=str(tmp_path)
-    )
-    assert status == 2 and "pip install 'revgrad[examples]'" in errors
-
-
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["--steps", "10"], "name a schedule: constant, cosine, dann"),
-        (["dann", "--gamma", "-10"], "Dann: gamma must be a finite number > 0; got -10.0"),
-        (["dann", "--steps", "0"], "--steps must be an integer >= 1; got 0"),
-        (["constant"], "the following arguments are required: --value"),
-        (["thaeno"], "unrecognized arguments: thaeno"),
-        (["linear", "--gamma", "1"], "unrecognized arguments: --gamma 1"),
-        (["{"], "{ is no JSON"),
-        (['{"kind": "dann"}'], "There is no schedule of the kind 'dann'"),
-        (["dann", "--plot", "no-such-folder/a.png"], "--plot no-such-folder/a.png: "),
-    ],
-)
-def test_a_bad_argument_is_refused(arguments, words):
-    if "--plot" in arguments:
-        pytest.importorskip("matplotlib")
-    status, printed, errors = run("schedule", *arguments)
-    assert status == 2 and printed == ""
-    assert words in errors
-
-
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["--help"], "check     put backends to the checks of the contract"),
-        (["--help"], "exit codes:\n  0  nothing is broken"),
-        (["check", "--help"], "exit codes:\n  0  every check that was run passed"),
-        (["schedule", "--help"], "revgrad schedule dann --gamma 10 --steps 1000"),
-        (["schedule"], "usage: revgrad schedule SCHEDULE"),
-        (["schedule", "dann", "--help"], "--gamma NUMBER"),
-        (["--version"], "revgrad 0"),
-    ],
-)
-def test_help(arguments, words):
-    status, printed, _ = run(*arguments)
-    assert status == 0 and words in printed
-
-
-def test_a_chart_of_zeros_and_of_one_column_more_than_a_narrow_terminal():
-    status, printed, _ = run("schedule", "constant", "--value", "0", COLUMNS="5")
-    assert status == 0 and "*" * 20 in printed
-
-
-def test_the_marks_do_not_run_out():
-    status, printed, _ = run("schedule", *["linear"] * 9)
-    assert status == 0 and printed.count("Linear(") == 9
-    assert np.count_nonzero([line.startswith("* ") for line in printed.splitlines()]) == 2
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, _, errors = command("schedule", "dann", "--plot", "a.png")
+    assert status == 2 and "--plot needs matplotlib: pip install 'revgrad[examples]'" in errors

@@ -1,4 +1,4 @@
-"""Every row of the page "Come from elsewhere": the other code's formula and ours agree."""
+"""Every row of the page on migrating λ schedules: the other formula and ours agree."""
 
 import math
 import pathlib

@@ -37,7 +37,7 @@ def test_a_broken_plugin_leaves_the_others_working(install, run, kind, first):
     assert f"at stage '{STAGE[kind]}'" in warned[0]
     assert "set REVGRAD_DISABLE=broken-plugin" in warned[0]
     assert words in printed
-    assert ("beside" in printed) == (kind == "record")
+    assert ("beside" in printed) == (kind == "spec")
 
 
 def test_all_broken_at_once_are_each_named_once(install, run):

@@ -74,9 +74,14 @@ def test_what_is_no_numpy_value_is_refused(x):
 
 
 def test_a_lam_that_would_become_infinite_is_refused():
-    with pytest.raises(revgrad.InvalidLambdaError, match="too large for x of dtype float16"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError,
+        match="100000.0 is too large a λ or factor for x of dtype float16",
+    ):
         reference.pullback(np.ones(2, "float16"), 1e5)
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"λ = 1e\+300 is too large for x of"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match=r"1e\+300 is too large a λ or factor for x"
+    ):
         reference.pullback(np.ones(2, "complex64"), np.array([1.0, 1e300]))
 
 
@@ -86,3 +91,23 @@ def test_bfloat16_of_ml_dtypes():
     assert revgrad.reverse(g, 0.5) is g
     result = reference.pullback(g, 0.5)
     assert result.dtype == ml_dtypes.bfloat16 and result[0] == -1.0
+
+
+def test_a_factor_by_hand():
+    g = np.array([1.0, -2.0, np.inf], "float32")
+    for factor, expected in ((-0.5, [-0.5, 1, -np.inf]), (3, [3, -6, np.inf])):
+        came = reference.scaled_pullback(g, factor)
+        np.testing.assert_array_equal(came, np.array(expected, "float32"))
+        assert came.dtype == "float32"
+    assert revgrad.scale_gradient(g, -7) is g
+
+
+def test_a_matrix_is_multiplied_by_elements():
+    g = np.matrix([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(reference.pullback(g, np.full((2, 2), 0.5)), -0.5 * np.asarray(g))
+
+
+@pytest.mark.parametrize("lam", [np.ma.masked, np.ma.array([1.0, 2.0], mask=[True, False])])
+def test_a_masked_lam_is_rejected(lam):
+    with pytest.raises(revgrad.InvalidLambdaError, match="It is masked: fill it with numbers"):
+        reference.pullback(np.ones(2), lam)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import revgrad
+from revgrad._registry import registry
 
 
 class Recorder(revgrad.Backend):
@@ -19,6 +20,8 @@ class Recorder(revgrad.Backend):
 
     def reverse(self, x, lam):
         return type(self).__name__, lam
+
+    multiply_gradient = scale_gradient = reverse
 
 
 class Other(Recorder):
@@ -180,10 +183,49 @@ def test_a_number_in_the_place_of_x_is_asked_whether_it_is_lam():
         revgrad.reverse(0.3, np.ones(2))
 
 
-def test_lam_is_judged_before_any_backend(library, register):
-    register("broken", "examplelib.core:Base", factory=f"{HERE}:failing_factory")
-    with pytest.raises(revgrad.InvalidLambdaError):
-        revgrad.reverse(library.Base(), -1)
+class Resolving(revgrad.Backend):
+    """A backend of the fewest lines, on values that have a dtype and a shape."""
+
+    def multiply_gradient(self, x, factor):
+        return factor
+
+
+def test_a_backend_gets_a_factor_that_is_valid_and_fits(library, register):
+    library.Base.dtype, library.Base.shape = np.dtype("float32"), (2, 1)
+    register("resolving", "examplelib.core:Base", factory=f"{HERE}:Resolving")
+    for given, factor in ((2, -2), (np.float64(0.5), -0.5), (np.ones((2, 1), int), [[-1], [-1]])):
+        came = revgrad.reverse(library.Base(), given)
+        np.testing.assert_array_equal(came, np.float32(factor))
+        assert came.dtype == "float32"
+    assert revgrad.scale_gradient(library.Base(), -3) == -3
+    for bad in (-1, np.ones(3), 1e300, object(), lambda p: p, revgrad.LambdaVariable(1)):
+        with pytest.raises(revgrad.InvalidLambdaError):
+            revgrad.reverse(library.Base(), bad)
+    library.Base.dtype = np.dtype("int32")
+    with pytest.raises(revgrad.UnsupportedTypeError, match="Cast it to a floating dtype"):
+        revgrad.scale_gradient(library.Base(), 1)
+
+
+def test_a_subclass_of_the_spec_is_validated_like_any_other(register):
+    class Lenient(revgrad.BackendSpec):
+        def problems(self):
+            return ()
+
+    with pytest.raises(ValueError, match="claims must be a tuple"):
+        revgrad.register(Lenient("lenient", None, f"{HERE}:Resolving"))
+
+
+def test_a_backend_that_is_unregistered_meanwhile_serves_the_call(library, register, monkeypatch):
+    register("base", "examplelib.core:Base")
+    choose = type(registry)._choose
+
+    def choose_and_unregister(self, kind, specs):
+        spec = choose(self, kind, specs)
+        revgrad.unregister("base")
+        return spec
+
+    monkeypatch.setattr(type(registry), "_choose", choose_and_unregister)
+    assert revgrad.reverse(library.Base(), 1.0) == ("Recorder", 1.0)
 
 
 def test_a_backend_that_does_not_load_says_why_and_what_it_requires(library, register):
@@ -226,7 +268,10 @@ def test_an_unknown_name_is_told_the_known_ones():
             call(["numpy"])
         with pytest.raises(revgrad.BackendUnavailableError) as caught:
             call("thaeno")
-        assert "There is no backend named 'thaeno'. Known backends: numpy, " in str(caught.value)
+        assert (
+            "There is no backend named 'thaeno'. Did you mean 'theano'? Known backends: numpy, "
+            in str(caught.value)
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,34 @@
-"""`LambdaScheduler`: what each step gets, saving and resuming, and what is refused."""
+"""`LambdaScheduler`: λ of each step, saving and resuming, threads, warnings and errors."""
 
 import copy
 import functools
 import json
 import math
 import pickle
+import re
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from schedule_examples import EXAMPLES, OWN, parabola
+from schedule_examples import EXAMPLES, OWN, label, parabola
 
 import revgrad
 from revgrad import LambdaScheduler, LambdaVariable
-from revgrad.schedules import Constant, Dann, Delayed, Linear
+from revgrad.backend import Native
+from revgrad.schedules import Constant, Dann, Delayed, Linear, progress
 
 
-def ramp(schedule=Linear(0, 2), total_steps=4):
+LINE = Linear(0, 2)
+
+
+def ramp(schedule=LINE, total_steps=4):
     return LambdaScheduler(LambdaVariable(9), schedule, total_steps)
 
 
-def test_each_step_and_what_lies_beyond():
+def test_each_step_and_those_beyond_the_end():
     scheduler = ramp()
     seen = []
     for _ in range(6):
@@ -38,8 +46,8 @@ def test_each_step_and_what_lies_beyond():
     assert type(scheduler.value) is float
 
 
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN, parabola], ids=repr)
-def test_step_k_of_n_gets_the_schedule_at_k_over_n(schedule):
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN, parabola], ids=label)
+def test_lambda_at_step_k_of_n_is_the_schedule_at_k_over_n(schedule):
     scheduler = ramp(schedule, total_steps=7)
     for k in range(7):
         assert scheduler.variable.value == schedule(k / 7)
@@ -48,8 +56,8 @@ def test_step_k_of_n_gets_the_schedule_at_k_over_n(schedule):
 
 
 @given(st.lists(st.integers(0, 50), max_size=20))
-def test_many_steps_at_once_are_as_many_steps(counts):
-    at_once, singly = ramp(Dann(), 100), ramp(Dann(), 100)
+def test_step_n_equals_n_steps(counts):
+    at_once, singly = ramp(Dann(), 500), ramp(Dann(), 500)
     for n in counts:
         at_once.step(n)
         for _ in range(n):
@@ -58,15 +66,29 @@ def test_many_steps_at_once_are_as_many_steps(counts):
     assert at_once.variable.value == singly.variable.value
 
 
-def test_a_variable_set_by_hand_is_set_again_at_the_next_step_only():
+def test_a_value_assigned_by_hand_holds_until_the_next_step_or_state():
     scheduler = ramp()
-    scheduler.variable.value = 7
-    assert (scheduler.variable.value, scheduler.value) == (7.0, 0.0)
-    scheduler.step(0)
-    assert scheduler.variable.value == 0.0
+    for restore in (lambda: scheduler.step(0), lambda: scheduler.load_state_dict(state)):
+        state = scheduler.state_dict()
+        scheduler.variable.value = 9
+        assert (scheduler.variable.value, scheduler.value) == (9.0, 0.0)
+        assert "λ=0, " in repr(scheduler) and scheduler.state_dict() == state
+        restore()
+        assert scheduler.variable.value == 0.0
 
 
-def test_reading_steps_nothing():
+@pytest.mark.parametrize("order", [1, -1], ids=["variable first", "scheduler first"])
+def test_a_variable_and_its_scheduler_are_restored_in_either_order(order):
+    saved, new = ramp(), ramp()
+    saved.step(3)
+    lam, state = saved.variable.value, saved.state_dict()
+    restore = [lambda: setattr(new.variable, "value", lam), lambda: new.load_state_dict(state)]
+    for each in restore[::order]:
+        each()
+    assert new.variable.value == new.value == 1.5
+
+
+def test_reading_does_not_step():
     scheduler = ramp()
     for _ in range(3):
         scheduler.value, scheduler.progress, scheduler.steps, repr(scheduler)
@@ -93,7 +115,7 @@ def test_in_a_loop_the_variable_holds_what_is_yielded():
         assert (scheduler.steps, scheduler.variable.value) == (k, lam)
 
 
-def test_a_body_that_steps_is_not_stepped_again():
+def test_a_loop_whose_body_steps_does_not_step_again():
     scheduler = ramp()
     seen = []
     for lam in scheduler:
@@ -102,7 +124,7 @@ def test_a_body_that_steps_is_not_stepped_again():
     assert seen == [0.0, 0.5, 1.0, 1.5]
 
 
-def test_a_loop_that_was_left_goes_on_with_the_step_it_left():
+def test_a_second_loop_continues_with_the_step_that_the_first_left():
     scheduler = ramp()
     for lam in scheduler:
         if lam == 1.0:
@@ -110,9 +132,9 @@ def test_a_loop_that_was_left_goes_on_with_the_step_it_left():
     assert list(scheduler) == [1.0, 1.5]
 
 
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[:2], parabola], ids=repr)
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[:2], parabola], ids=label)
 @pytest.mark.parametrize("killed_after", [0, 1, 13, 20, 25])
-def test_a_resumed_run_has_the_trajectory_of_an_uninterrupted_one(schedule, killed_after):
+def test_a_resumed_run_equals_an_uninterrupted_one(schedule, killed_after):
     def run(scheduler, steps):
         lams = []
         for _ in range(steps):
@@ -133,7 +155,7 @@ def test_a_resumed_run_has_the_trajectory_of_an_uninterrupted_one(schedule, kill
 
 def test_a_checkpoint_in_the_body_of_a_loop():
     scheduler, states = ramp(), []
-    for lam in scheduler:
+    for _ in scheduler:
         scheduler.step()
         states.append(scheduler.state_dict())
     resumed = ramp()
@@ -151,11 +173,11 @@ def other_parabola(p):
         (
             ramp(Dann()),
             ramp(Dann(5)),
-            "Its schedule: {'kind': 'Dann', 'gamma': 10.0, 'low': 0.0, 'high': 1.0}; here: "
+            "its schedule is {'kind': 'Dann', 'gamma': 10.0, 'low': 0.0, 'high': 1.0}, here it is "
             "{'kind': 'Dann', 'gamma': 5.0, 'low': 0.0, 'high': 1.0}.",
         ),
-        (ramp(total_steps=100), ramp(total_steps=50), "Its total_steps: 100; here: 50."),
-        (ramp(Linear()), ramp(parabola), "here: {'callable': 'schedule_examples.parabola'}."),
+        (ramp(total_steps=100), ramp(total_steps=50), "its total_steps is 100, here it is 50."),
+        (ramp(Linear()), ramp(parabola), "here it is {'callable': 'schedule_examples.parabola'}."),
         (
             ramp(Delayed(parabola, 0.1)),
             ramp(Delayed(other_parabola, 0.1)),
@@ -164,17 +186,17 @@ def other_parabola(p):
     ],
     ids=["schedule", "total_steps", "callable", "callable inside"],
 )
-def test_the_state_of_another_is_refused_with_both_shown(saved, loaded, words):
+def test_the_state_of_another_scheduler_is_rejected_and_both_are_shown(saved, loaded, words):
     loaded.step()
     before = loaded.state_dict(), loaded.variable.value
     with pytest.raises(ValueError) as caught:
         loaded.load_state_dict(saved.state_dict())
-    assert str(caught.value).startswith("The state is that of another LambdaScheduler.")
+    assert str(caught.value).startswith("The state belongs to another LambdaScheduler: ")
     assert words in str(caught.value)
     assert (loaded.state_dict(), loaded.variable.value) == before
 
 
-def test_a_function_that_was_edited_is_noticed_by_its_value():
+def test_an_edited_function_is_detected_by_its_value():
     def make(factor):
         def edited(p):
             return factor * p
@@ -185,26 +207,8 @@ def test_a_function_that_was_edited_is_noticed_by_its_value():
     assert saved.state_dict()["schedule"] == make(2).state_dict()["schedule"]
     make(2).load_state_dict(saved.state_dict())  # at p = 0 they agree
     saved.step()
-    with pytest.raises(ValueError, match="Its λ after 1 steps: 0.25; here: 0.5"):
+    with pytest.raises(ValueError, match="its λ after 1 steps is 0.25, here it is 0.5"):
         make(2).load_state_dict(saved.state_dict())
-
-
-@pytest.mark.parametrize(
-    "state, words",
-    [
-        ({}, "is a dict of steps, total_steps, schedule, value; got {} (dict)."),
-        (None, "got None"),
-        ({**ramp().state_dict(), "epoch": 3}, "is a dict of steps, total_steps, schedule, value"),
-        ({**ramp().state_dict(), "steps": -1}, "steps of the state must be an integer >= 0"),
-        ({**ramp().state_dict(), "steps": 1.5}, "steps of the state must be an integer >= 0"),
-        ({**ramp().state_dict(), "value": "0"}, "value of the state must be a finite number >= 0"),
-    ],
-    ids=["empty", "none", "too much", "negative", "half", "text"],
-)
-def test_what_is_no_state_is_refused(state, words):
-    with pytest.raises(ValueError) as caught:
-        ramp().load_state_dict(state)
-    assert words in str(caught.value)
 
 
 def test_a_state_does_not_change_with_the_scheduler():
@@ -240,31 +244,45 @@ def test_the_horizon_is_a_positive_integer(total_steps):
 @pytest.mark.parametrize(
     "schedule, words",
     [
-        (Dann, "That is a class: call it, as in Dann(...)."),
-        (0.3, "For a λ that stays, pass Constant(0.3)."),
+        (Dann, "This is a class: call it, as in Dann(...)."),
+        (0.3, "For a constant λ pass Constant(0.3)."),
         (None, "LambdaScheduler: schedule must be a schedule or a callable p -> λ; got None"),
         ("Dann", "got 'Dann' (str)."),
         (LambdaVariable(), "got LambdaVariable(0.0)"),
     ],
-    ids=["class", "number", "none", "text", "variable"],
 )
-def test_what_is_no_schedule_is_refused(schedule, words):
-    with pytest.raises(ValueError) as caught:
+def test_an_invalid_schedule_is_rejected(schedule, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
         ramp(schedule)
-    assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("variable", [0.3, Dann(), "lam", [LambdaVariable()]], ids=repr)
-def test_what_is_no_variable_is_refused(variable):
+@pytest.mark.parametrize("variable", [0.3, Dann(), "lam", [LambdaVariable()]], ids=label)
+def test_an_invalid_variable_is_rejected(variable):
     with pytest.raises(ValueError, match="variable must be a revgrad.LambdaVariable, or None for"):
         LambdaScheduler(variable, Dann(), 10)
+
+
+@pytest.mark.parametrize(
+    "state, words",
+    [
+        ({}, "is a dict of steps, total_steps, schedule, value; got {} (dict)."),
+        (None, "got None"),
+        ({**ramp().state_dict(), "epoch": 3}, "is a dict of steps, total_steps, schedule, value"),
+        ({**ramp().state_dict(), "steps": -1}, "steps of the state must be an integer >= 0"),
+        ({**ramp().state_dict(), "steps": 1.5}, "steps of the state must be an integer >= 0"),
+        ({**ramp().state_dict(), "value": "0"}, "value of the state must be a finite number >= 0"),
+    ],
+)
+def test_an_invalid_state_is_rejected(state, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        ramp().load_state_dict(state)
 
 
 def falls(p):
     return 0.5 - p
 
 
-def test_a_lam_that_is_none_names_the_schedule_and_p_and_changes_nothing():
+def test_an_invalid_lambda_names_the_schedule_and_p_and_changes_nothing():
     scheduler = ramp(falls)
     scheduler.step(2)
     with pytest.raises(revgrad.InvalidLambdaError) as caught:
@@ -279,7 +297,27 @@ def test_a_lam_that_is_none_names_the_schedule_and_p_and_changes_nothing():
             ramp(lambda p: lam)
 
 
-def test_one_line_for_logs():
+class Locked(Native):
+    """An adapter whose cells cannot be written."""
+
+    def new_cell(self, value):
+        return value
+
+    def set_cell(self, cell, value):
+        raise RuntimeError("locked")
+
+
+def test_a_variable_that_cannot_be_set_leaves_the_scheduler_as_it_was():
+    scheduler, ahead = ramp(), ramp()
+    ahead.step(2)
+    scheduler.variable.cell(Locked())
+    for change in (scheduler.step, lambda: scheduler.load_state_dict(ahead.state_dict())):
+        with pytest.raises(RuntimeError, match="locked"):
+            change()
+        assert (scheduler.steps, scheduler.value, scheduler.variable.value) == (0, 0.0, 0.0)
+
+
+def test_the_repr_fits_a_log():
     scheduler = ramp(Dann(), 3000)
     scheduler.step(300)
     line = (
@@ -293,10 +331,64 @@ def test_one_line_for_logs():
 @pytest.mark.parametrize(
     "twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))], ids=["copy", "pickle"]
 )
-def test_a_copy_goes_on_by_itself(twin):
+def test_a_copy_continues_by_itself(twin):
     scheduler = ramp(Constant(0.5))
     scheduler.step()
     other = twin(scheduler)
-    other.step()
+    with scheduler._lock, ThreadPoolExecutor(1) as pool:
+        pool.submit(other.step).result(60)
     assert (scheduler.steps, other.steps) == (1, 2)
     assert other.variable is not scheduler.variable
+
+
+def test_its_name_is_public_also_in_pickles():
+    assert LambdaScheduler.__module__ == "revgrad"
+    pickled = pickle.dumps(ramp(0.5 * Dann()))
+    assert b"revgrad.schedules" in pickled and b"revgrad.schedules._" not in pickled
+
+
+def slow(p):
+    time.sleep(1e-5)  # lets the other threads run
+    return p
+
+
+def test_threads_lose_no_steps():
+    scheduler = ramp(slow, 400)
+    with ThreadPoolExecutor(4) as pool:
+        lams = list(pool.map(lambda _: scheduler.step(), range(400)))
+    assert sorted(lams) == [k / 400 for k in range(1, 401)]
+    assert (scheduler.steps, scheduler.value, scheduler.variable.value) == (400, 1.0, 1.0)
+
+
+def test_a_schedule_may_read_its_scheduler():
+    def schedule(p):
+        return 1.0 + scheduler.steps if scheduler else 0.0
+
+    scheduler = None
+    scheduler = ramp(schedule)
+    assert [scheduler.step(), scheduler.step()] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("resumed_at", [0, 7, 100])
+def test_a_scheduler_far_past_its_end_warns_once(resumed_at):
+    scheduler = ramp(Dann(), 5)
+    state = {
+        **scheduler.state_dict(),
+        "steps": resumed_at,
+        "value": Dann()(progress(resumed_at, 5)),
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scheduler.load_state_dict(state)
+        for _ in range(10 - resumed_at):
+            scheduler.step()
+        assert not caught
+        for _ in range(300):
+            scheduler.step()
+    (warning,) = caught
+    assert str(warning.message) == (
+        f"The LambdaScheduler is at step {max(11, resumed_at + 1)} of 5: λ stays at 0.999909. If "
+        "each batch is a step, total_steps must count batches."
+    )
+    assert warning.filename == __file__
+    assert scheduler.value == scheduler.variable.value == Dann()(1)

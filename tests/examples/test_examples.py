@@ -326,7 +326,7 @@ def test_amazon_program_on_an_incomplete_folder(tmp_path):
         ("--holdout", "1", "1 is not a number from 0 to less than 1"),
     ],
 )
-def test_options_are_judged(option, value, words, capsys):
+def test_options_are_validated(option, value, words, capsys):
     with pytest.raises(SystemExit):
         main("Theano", "moons", f"{option}={value}")
     assert words in capsys.readouterr().err

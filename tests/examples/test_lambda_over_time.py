@@ -82,4 +82,7 @@ def test_the_checkpoint_of_another_ramp_is_refused(tmp_path):
     resume(tmp_path, "theano", "one", "--die-at", "2")
     status, printed = resume(tmp_path, "theano", "one", "--steps", "61")
     assert status != 0
-    assert "The state is that of another LambdaScheduler. Its total_steps: 60; here: 61." in printed
+    assert (
+        "The state belongs to another LambdaScheduler: its total_steps is 60, here it is 61."
+        in printed
+    )

@@ -2,14 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 import revgrad
+from revgrad.backend import resolve
 from revgrad.testing import CHECKS, conformance, run_check
 from revgrad.testing._check import Mismatch
-from revgrad_jax import reverse_gradient
-from revgrad_jax.ops import _as_lambda
+from revgrad_jax import reverse_gradient, scale_gradient
+from revgrad_jax.native import native
 from revgrad_jax.testing import JaxHarness
 
 
@@ -19,25 +19,25 @@ def test_reverse(check):
 
 
 class WrongHarness(JaxHarness):
-    """Puts another function of x and λ to the checks."""
+    """Puts other functions to the checks."""
 
     examples = 0
 
-    def __init__(self, reverse):
+    def __init__(self, reverse, scale=scale_gradient):
         super().__init__()
-        self.reverse = reverse
+        self.reverse, self.scale_gradient = reverse, scale
 
 
 @conformance(WrongHarness(reverse_gradient))
-def test_the_function(check):
+def test_the_functions(check):
     check()
 
 
 # --- reversals that are wrong on purpose ----------------------------------------------------------
 
 
-def by_rule(rule):
-    """Return a reversal with another rule for the tangent."""
+def by_rule(rule, signed=False):
+    """Return a function of x and λ, or x and a factor, with another rule for the tangent."""
 
     @jax.custom_jvp
     def op(x, lam):
@@ -46,10 +46,7 @@ def by_rule(rule):
     op.defjvp(lambda primals, tangents: rule(op, *primals, *tangents))
 
     def reverse(x, lam):
-        reverse_gradient(x, lam)  # judges
-        if isinstance(lam, revgrad.LambdaVariable):
-            lam = lam.value
-        return op(x, _as_lambda(revgrad.backend.normalize_lambda(lam), x))
+        return op(x, resolve(x, lam, native, signed))
 
     return reverse
 
@@ -81,8 +78,8 @@ def backwards_only(x, lam, pullback=lambda lam, g: -lam * g):
     def op(x):
         return x
 
-    op.defvjp(lambda x: (x, None), lambda _, g: (pullback(_as_lambda(lam, x), g),))
-    reverse_gradient(x, lam)
+    resolved = resolve(x, lam, native)
+    op.defvjp(lambda x: (x, None), lambda _, g: (pullback(resolved, g),))
     return op(x)
 
 
@@ -91,9 +88,9 @@ def not_for_inf(x, lam):
 
 
 def folklore(x, lam):
-    reverse_gradient(x, lam)
-    lam = _as_lambda(revgrad.backend.normalize_lambda(lam), x)
-    return (1 + lam) * jax.lax.stop_gradient(x) - lam * x
+    lam = resolve(x, lam, native)
+    one = jnp.ones((), x.dtype)  # 1 + lam is float64 with an old NumPy
+    return (one + lam) * jax.lax.stop_gradient(x) - lam * x
 
 
 def copies(x, lam):
@@ -105,8 +102,20 @@ def frozen(x, lam):
 
 
 def any_lam(x, lam):
-    good = isinstance(lam, (float, jax.Array)) and not isinstance(lam, np.generic)
-    return reverse_gradient(x, lam if good and np.all(np.asarray(lam) >= 0) else 1.0)
+    try:
+        return reverse_gradient(x, lam)
+    except revgrad.InvalidLambdaError:
+        return x
+
+
+def any_array(x, lam):
+    if isinstance(lam, jax.Array) and not isinstance(lam, jax.core.Tracer):
+        lam = jnp.abs(jnp.nan_to_num(lam, posinf=0))
+    return reverse_gradient(x, lam)
+
+
+def any_number(x, factor):
+    return scale_gradient(x, 1.0 if isinstance(factor, str) else factor)
 
 
 WRONG = [
@@ -119,8 +128,9 @@ WRONG = [
     ("no_gradient_for_lambda", by_rule(learnable)),
     ("variable_shows", frozen),
     ("second_order", by_rule(x_in_the_rule)),
-    ("no_trace", folklore),
-    ("judged", any_lam),
+    ("zero_overhead", folklore),
+    ("invalid_lambda_rejected", any_lam),
+    ("known_lambda_rejected", any_array),
 ]
 
 
@@ -128,6 +138,20 @@ WRONG = [
 def test_a_wrong_reversal_is_caught(check, wrong):
     assert check in CHECKS
     result = run_check(check, WrongHarness(wrong))
+    assert result.outcome == "failed"
+    assert isinstance(result.error.__context__, Mismatch), result.reason
+
+
+@pytest.mark.parametrize(
+    "check, wrong",
+    [
+        ("scaled_gradient", reverse_gradient),
+        ("invalid_factor_rejected", any_number),
+        ("scaled_transforms", by_rule(lambda op, x, c, t, _: (x, c * t), signed=True)),
+    ],
+)
+def test_a_wrong_scaling_is_caught(check, wrong):
+    result = run_check(check, WrongHarness(reverse_gradient, wrong))
     assert result.outcome == "failed"
     assert isinstance(result.error.__context__, Mismatch), result.reason
 

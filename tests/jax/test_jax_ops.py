@@ -1,5 +1,7 @@
 """`reverse` under every transformation of JAX, on pytrees, with every λ."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from jax.test_util import check_grads
 
 import revgrad
 from revgrad.schedules import Dann, progress
-from revgrad_jax import reverse_gradient
+from revgrad_jax import reverse_gradient, scale_gradient
 
 X = jnp.asarray([0.5, -1.0, 2.0])
 
@@ -67,7 +69,7 @@ def test_taylor_mode_raises_rather_than_pushing_plus_t(transform):
     """jet ignores the rules of custom functions."""
     jet = pytest.importorskip("jax.experimental.jet").jet
     push = transform(lambda x: revgrad.reverse(x, 0.5) ** 3)
-    with pytest.raises(Exception):
+    with pytest.raises((NotImplementedError, TypeError, ValueError)):
         jet(push, (1.0,), ([1.0, 0.0],))
     plain = transform(lambda x: x**3)
     assert np.isfinite(jet(plain, (1.0,), ([1.0, 0.0],))[0])  # the mode itself works
@@ -163,7 +165,7 @@ def test_pytrees():
     "leaf, words",
     [
         (jnp.asarray([1, 2]), r"At the leaf x\['b'\]\[1\]: .* of dtype int32, which carries no"),
-        ("text", r"At the leaf x\['b'\]\[1\]: reverse\(\) got a str, which is no array"),
+        ("text", r"At the leaf x\['b'\]\[1\]: Expected a JAX array; got a str"),
         (jnp.asarray([True]), "of dtype bool, which carries no gradient. Cast it"),
     ],
 )
@@ -180,20 +182,47 @@ def test_an_error_of_lam_names_the_leaf_too():
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (jnp.asarray(True), "got a JAX array of dtype bool. Cast it to a float dtype"),
-        (jnp.asarray(1j), "got a JAX array of dtype complex64"),
+        (jnp.asarray(True), "got a value of dtype bool. Cast it to a float dtype"),
+        (jnp.asarray(1j), "got a value of dtype complex64"),
         (jnp.ones((3, 1)), "does not broadcast to x of shape"),
         (object(), "a LambdaVariable, or a JAX array; got an object of type builtins.object"),
-        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (-1.0, "The backward factor is -λ already"),
+        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
+        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
-def test_a_lam_that_is_none(lam, words):
+def test_an_invalid_lam(lam, words):
     for call in (reverse_gradient, jax.jit(reverse_gradient, static_argnums=1)):
         if call is not reverse_gradient and isinstance(lam, jax.Array):
             continue  # an array cannot be static
         with pytest.raises(revgrad.InvalidLambdaError, match=words):
             call(X, lam)
+
+
+@pytest.mark.parametrize(
+    "lam, dtype, words",
+    [
+        (jnp.float32(-1), "float32", r"got -1.0 \(float\). The gradient is multiplied by -λ"),
+        (jnp.float32(jnp.nan), "float32", r"got nan \(float\). Check the code that computed it"),
+        (jnp.asarray([0.5, jnp.inf, 1]), "float32", r"It is at index \(1,\) of an array"),
+        (jnp.asarray(-1), "float32", r"got -1 \(int\)"),
+        (jnp.bfloat16(-1), "float32", r"got -1.0 \(float\)"),
+        (jnp.float32(1e5), "float16", "100000.0 is too large a λ or factor for x of dtype float16"),
+    ],
+)
+def test_the_number_of_a_concrete_array_is_validated(lam, dtype, words):
+    """C8: it is in the memory of the host, in a trace too, where it is a constant."""
+    x = jnp.ones(3, dtype)
+
+    def reverse(x):
+        return revgrad.reverse(x, lam)
+
+    for call in (reverse, jax.jit(reverse), jax.grad(lambda x: reverse(x).sum())):
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
+            call(x)
+
+
+def test_a_traced_lam_is_not_validated():
+    assert jax.jit(jax.grad(lambda x, lam: revgrad.reverse(x, lam)))(1.0, -2.0) == 2.0
 
 
 @pytest.mark.parametrize("weak", [True, False])
@@ -221,6 +250,65 @@ def test_complex_numbers():
 def test_what_is_not_traced_is_returned_itself():
     for lam in (0.5, jnp.float32(0.5), np.ones(3), revgrad.LambdaVariable(1.0)):
         assert revgrad.reverse(X, lam) is X
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
+def test_linear_transpose_raises():
+    """The reversal is a linear function of x, and its transpose would be +1 for JAX."""
+    with pytest.raises(NotImplementedError, match="not implemented"):
+        jax.linear_transpose(lambda x: revgrad.reverse(x, 0.5), X)(X)
+
+
+def test_several_outputs_with_a_donated_input():
+    """C21: x itself and two reversals of it leave one compiled program."""
+
+    def heads(x):
+        h = x * 2
+        return h, revgrad.reverse(h, 1.0), revgrad.reverse(h, 5.0)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(x):
+        values, pullback = jax.vjp(heads, x)
+        return values, pullback((X, X, X))[0]
+
+    donated = jnp.array(X)
+    values, gradient = step(donated)
+    assert donated.is_deleted()
+    for value in values:
+        np.testing.assert_array_equal(value, 2 * X)
+    np.testing.assert_array_equal(gradient, 2 * (1 - 1 - 5) * X)
+
+
+def test_a_reversal_of_a_donated_array_raises():
+    """It is the very array, so JAX knows that its buffer is gone."""
+    x = jnp.array(X)
+    y = revgrad.reverse(x, 0.5)
+    jax.jit(jnp.tanh, donate_argnums=0)(x)
+    with pytest.raises(RuntimeError, match="deleted"):
+        y + 1
+
+
+def test_a_factor_that_selects():
+    mask = jnp.asarray([True, False, True])
+
+    @jax.jit
+    def gradient(x, mask):
+        factor = jnp.where(mask, -0.5, 1.0)
+        return jax.grad(lambda x: revgrad.scale_gradient(x, factor).sum())(x)
+
+    np.testing.assert_array_equal(gradient(X, mask), [-0.5, 1.0, -0.5])
+    tree = jax.grad(lambda tree: sum(leaf.sum() for leaf in scale_gradient(tree, 0.1)))([X, X])
+    np.testing.assert_allclose(tree, np.full((2, 3), 0.1), rtol=1e-6)
+    assert scale_gradient(X, -2) is X
+
+
+def test_an_error_of_a_factor_speaks_of_a_factor():
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"
+    ):
+        scale_gradient([X], jnp.float32(jnp.nan))
+    with pytest.raises(revgrad.InvalidLambdaError, match="which would freeze its value"):
+        jax.grad(lambda x: scale_gradient(x, revgrad.LambdaVariable(1.0)))(1.0)
 
 
 def test_donated_buffers_and_aot():

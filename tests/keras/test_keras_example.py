@@ -1,4 +1,4 @@
-"""The block of the README, and the example in Keras: the moons, by `fit`."""
+"""Listings, and the example in Keras: the moons, by `fit`."""
 
 import json
 import os
@@ -7,13 +7,15 @@ import subprocess
 import sys
 
 import pytest
-from readme_blocks import BLOCKS
+from support.pages import listings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def test_the_block_of_the_readme():
-    subprocess.run([sys.executable, "-c", BLOCKS["Keras"]], check=True)
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/reverse-selectively.md"])
+def test_the_listings_of_a_page(page):
+    (code,) = listings(page)["Keras"]
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_adversary_helps_on_the_moons(tmp_path):

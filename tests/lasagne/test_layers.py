@@ -11,6 +11,7 @@ import theano.tensor as T
 from lasagne.layers import (
     ConcatLayer,
     Conv2DLayer,
+    CustomRecurrentLayer,
     DenseLayer,
     DropoutLayer,
     InputLayer,
@@ -22,8 +23,11 @@ from lasagne.layers import (
     set_all_param_values,
 )
 
+from support.examples import run_examples
+
 import revgrad
-from revgrad_lasagne import ReverseGradientLayer
+from revgrad_lasagne import ReverseGradientLayer, ScaleGradientLayer
+from revgrad_theano.native import native
 from revgrad_theano.ops import ReverseGradient
 
 X = np.random.RandomState(0).randn(5, 3).astype(theano.config.floatX)
@@ -191,7 +195,7 @@ def test_the_layer_goes_through_theano_by_name():
         (object(), "or a Theano tensor; got an object of type builtins.object"),
     ],
 )
-def test_a_bad_lam_is_refused_when_the_layer_is_made(make, lam, words):
+def test_what_is_not_a_lambda_is_rejected_when_the_layer_is_made(make, lam, words):
     with pytest.raises(revgrad.InvalidLambdaError) as caught:
         make(InputLayer((None, 3)), lam)
     assert words in str(caught.value)
@@ -204,9 +208,10 @@ def test_the_array_of_the_caller_is_copied():
     assert (layer.lam == 1).all()
 
 
-def test_what_is_no_layer_is_refused():
-    with pytest.raises(revgrad.UnsupportedTypeError, match="reverses layers; got a ndarray"):
-        revgrad.reverse(np.ones(2), 1.0, backend="lasagne")
+@pytest.mark.parametrize("call", [revgrad.reverse, revgrad.scale_gradient])
+def test_what_is_not_a_layer_is_rejected(call):
+    with pytest.raises(revgrad.UnsupportedTypeError, match="expects a layer; got a ndarray"):
+        call(np.ones(2), 1.0, backend="lasagne")
 
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net, 2))])
@@ -223,6 +228,143 @@ def test_a_copied_network_keeps_the_reversal_and_has_a_lam_of_its_own(twin):
     np.testing.assert_array_equal(run(X), before)
     reversal.lam.value = 1.0
     np.testing.assert_allclose(run(X), 2 * before, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
+    ids=["copy", "pickle"],
+)
+def test_a_network_copied_with_its_compiled_function_drives_the_copy(twin):
+    lam = revgrad.LambdaVariable(0.5)
+    inputs, features, domain = domain_network(lambda layer: ReverseGradientLayer(layer, lam))
+    gradient = theano.grad(get_output(domain).sum(), features.W)
+    run = theano.function([inputs.input_var], gradient)
+    before = run(X)
+    other, run_other = twin((domain, run))
+    other.input_layer.lam.value = 1.0
+    np.testing.assert_allclose(run_other(X), 2 * before, rtol=1e-5)
+    np.testing.assert_array_equal(run(X), before)
+
+
+# --- setting λ ------------------------------------------------------------------------------------
+
+
+def slope(layer):
+    """Return the gradient of the sum of the output, at x of ones."""
+    x = T.matrix("x")
+    gradient = theano.grad(get_output(layer, x).sum(), x)
+    return gradient.eval({x: np.ones((2, 3), theano.config.floatX)})
+
+
+@pytest.mark.parametrize(
+    "second, expected",
+    [
+        (0.25, -0.25),
+        (np.float32(0.25), -0.25),
+        (np.array([[0.5], [1.0]]), [[-0.5], [-1.0]]),
+        (revgrad.LambdaVariable(0.25), -0.25),
+        (T.constant(0.25), -0.25),
+    ],
+)
+def test_lam_may_be_set(second, expected):
+    layer = ReverseGradientLayer(InputLayer((None, 3)), 0.5)
+    x = T.matrix("x")
+    before = theano.function([x], theano.grad(get_output(layer, x).sum(), x))
+    layer.lam = second
+    np.testing.assert_allclose(slope(layer), np.broadcast_to(expected, (2, 3)))
+    # A function that was compiled before keeps its own.
+    assert (before(np.ones((2, 3), theano.config.floatX)) == -0.5).all()
+
+
+@pytest.mark.parametrize(
+    "second, words",
+    [
+        (-1, "pass 1, not -1"),
+        (np.nan, "Check the code that computed it"),
+        ("0.3", "It is text"),
+        (None, "Pass 0.0 to switch the reversal off"),
+        (T.constant(-1.0), "pass 1.0, not -1.0"),
+        (np.ones((2, 1, 3)), "does not broadcast to x of shape (None, 3)"),
+        (np.ones(4), "λ of shape (4,) does not broadcast to x of shape (None, 3)"),
+        (T.matrix, "looks like a schedule"),
+        (T.tensor3("lam"), "λ of shape (None, None, None) does not broadcast"),
+    ],
+)
+def test_what_is_not_a_lambda_is_rejected_when_it_is_set(second, words):
+    layer = ReverseGradientLayer(InputLayer((None, 3)), 0.5)
+    with pytest.raises(revgrad.InvalidLambdaError) as caught:
+        layer.lam = second
+    assert words in str(caught.value)
+    assert layer.lam == 0.5 and (slope(layer) == -0.5).all()
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 1), (5, 3, 1)])
+def test_an_array_that_cannot_fit_the_output_shape_is_rejected(make, shape):
+    with pytest.raises(revgrad.InvalidLambdaError) as caught:
+        make(InputLayer((5, 3)), np.ones(shape))
+    assert f"λ of shape {shape} does not broadcast to x of shape (5, 3)" in str(caught.value)
+
+
+# --- the factor -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "factor", [-2.0, 0.0, 0.1, np.array([[1.0], [-0.5]]), revgrad.LambdaVariable(0.25)]
+)
+@pytest.mark.parametrize("make", [revgrad.scale_gradient, ScaleGradientLayer])
+def test_the_factor_scales(make, factor):
+    layer = make(InputLayer((None, 3)), factor)
+    assert type(layer) is ScaleGradientLayer
+    number = factor.value if isinstance(factor, revgrad.LambdaVariable) else factor
+    np.testing.assert_allclose(slope(layer), np.broadcast_to(number, (2, 3)), rtol=1e-6)
+    layer.factor = -3
+    assert (slope(layer) == -3).all()
+    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite num"):
+        layer.factor = np.inf
+
+
+def test_the_names_of_the_package_and_their_examples():
+    import revgrad_lasagne
+
+    assert dir(revgrad_lasagne) == revgrad_lasagne.__all__
+    for name in revgrad_lasagne.__all__:
+        assert getattr(revgrad_lasagne, name).__module__ == "revgrad_lasagne"
+    assert run_examples(revgrad_lasagne)
+
+
+# --- inside a recurrent layer ---------------------------------------------------------------------
+
+
+def recurrent(lam, listed=False, **kwargs):
+    """Return a function of λ: the gradient of a weight below a reversal in the hidden network."""
+    lasagne.random.set_rng(np.random.RandomState(1))
+    inputs, hidden = InputLayer((2, 3, 4)), InputLayer((None, 5))
+    reversal = ReverseGradientLayer(hidden, lam)
+    if listed:
+        reversal.add_param(lam.cell(native), (), trainable=False, regularizable=False)
+    hidden_to_hidden = DenseLayer(reversal, 5)
+    layer = CustomRecurrentLayer(
+        inputs, DenseLayer(InputLayer((None, 4)), 5), hidden_to_hidden, **kwargs
+    )
+    gradient = theano.grad(get_output(layer)[:, -1].sum(), hidden_to_hidden.W)
+    run = theano.function([inputs.input_var], gradient, mode=theano.Mode("py", "fast_run"))
+    return lambda: run(np.ones((2, 3, 4), theano.config.floatX))
+
+
+def test_a_variable_inside_a_recurrent_layer_has_to_be_listed():
+    """Lasagne hands the parameters of the hidden network to a strict scan, and nothing else."""
+    with pytest.raises(theano.gof.MissingInputError, match="ScanOp is missing an input: lam"):
+        recurrent(revgrad.LambdaVariable(0.5))
+
+
+@pytest.mark.parametrize("how", [{"listed": True}, {"unroll_scan": True}])
+def test_a_variable_inside_a_recurrent_layer(how):
+    lam = revgrad.LambdaVariable(0.5)
+    run = recurrent(lam, **how)
+    for value in (0.5, 2.0):
+        lam.value = value
+        np.testing.assert_allclose(run(), recurrent(value)(), rtol=1e-5)
 
 
 def test_training_moves_the_features_against_the_domain_loss():

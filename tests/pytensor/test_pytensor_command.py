@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from readme_blocks import README
+from support.pages import ROOT
 
-PAGE = README.parent / "docs" / "reference" / "check-jax-pytensor.txt"
+PAGE = ROOT / "docs" / "reference" / "check-jax-pytensor.txt"
 
 
 def test_check_prints_the_table_of_the_docs():

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from readme_blocks import README
+from support.pages import ROOT
 
-PAGE = README.parent / "docs" / "reference" / "check-tensorflow-keras.txt"
+PAGE = ROOT / "docs" / "reference" / "check-tensorflow-keras.txt"
 
 
 def test_check_prints_the_table_of_the_docs():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import revgrad
 from revgrad.schedules import Dann, progress
-from revgrad_tensorflow import reverse_gradient
+from revgrad_tensorflow import reverse_gradient, scale_gradient
 from revgrad_tensorflow.testing import graph_operations
 
 X = tf.constant([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
@@ -197,7 +197,9 @@ def test_ragged_tensors(mode):
         return tf.reduce_sum(reversed_**2)
 
     np.testing.assert_array_equal(mode(lambda x: gradient(total, x))(X), -X)
-    with pytest.raises(revgrad.InvalidLambdaError, match="for a ragged tensor, which takes one"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match="a scalar as λ or factor of a ragged tensor"
+    ):
         reverse(tf.ragged.constant([[1.0], [2.0, 3.0]]), np.ones((2, 1)))
 
 
@@ -300,18 +302,32 @@ def test_a_schedule_from_a_step_counter(mode):
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (tf.constant(True), "got a tensor of dtype bool. Cast it to a float dtype"),
-        (tf.constant(1j), "got a tensor of dtype complex128"),
+        (tf.constant(True), "got a value of dtype <dtype: 'bool'>. Cast it to a float dtype"),
+        (tf.constant(1j), "got a value of dtype <dtype: 'complex128'>"),
         (tf.ones((2, 1)), "does not broadcast to x of shape"),
-        (tf.sparse.eye(2), "or a tensor or variable of TensorFlow; got an object of type"),
+        (tf.sparse.eye(2), "or a tf.Tensor or tf.Variable; got an object of type"),
         (object(), "got an object of type builtins.object"),
-        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (-1.0, "The backward factor is -λ already"),
+        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
+        (-1.0, "The gradient is multiplied by -λ already"),
+        (tf.constant(-1.0), "The gradient is multiplied by -λ already: pass 1.0, not -1.0"),
+        (tf.constant(np.nan), "Check the code that computed it"),
+        (tf.constant([[1.0], [-1.0], [1.0]]), r"It is at index \(1, 0\) of an array"),
+        (tf.constant(1e39, "float64"), "is too large a λ or factor for x of dtype float32"),
     ],
 )
-def test_a_lam_that_is_none(mode, lam, words):
+def test_an_invalid_lambda(mode, lam, words):
     with pytest.raises(revgrad.InvalidLambdaError, match=words):
         mode(lambda: reverse_gradient(X, lam))()
+
+
+def test_a_variable_is_validated_outside_a_graph_only(mode):
+    variable = tf.Variable(-1.0)
+    slope = mode(lambda x: gradient(lambda x: reverse(x, variable), x))
+    if mode is eager:
+        with pytest.raises(revgrad.InvalidLambdaError, match="pass 1.0, not -1.0"):
+            slope(X)
+    else:
+        np.testing.assert_array_equal(slope(X), np.ones(X.shape))
 
 
 @pytest.mark.parametrize(
@@ -319,12 +335,54 @@ def test_a_lam_that_is_none(mode, lam, words):
     [
         (tf.constant([1, 2]), "of dtype int32, which carries no gradient. Cast it"),
         (tf.constant("text"), "of dtype string, which carries no gradient"),
-        (tf.sparse.eye(2), "no tensor of a SparseTensor. .* of a sparse tensor, reverse the val"),
+        (
+            tf.sparse.eye(2),
+            "convert a SparseTensor to a tensor. .* of a sparse tensor, pass the val",
+        ),
     ],
 )
 def test_an_x_that_carries_no_gradient(mode, x, words):
-    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
-        mode(lambda: reverse_gradient(x, 0.5))()
+    for function in (reverse_gradient, scale_gradient):
+        with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+            mode(lambda: function(x, 0.5))()
+
+
+# --- scale_gradient -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.0, -0.5, tf.constant(-0.5), np.float32(-0.5)])
+@pytest.mark.parametrize("function", [scale_gradient, revgrad.scale_gradient])
+def test_any_real_factor(mode, function, factor):
+    y = mode(lambda x: function(x, factor))(X)
+    np.testing.assert_array_equal(y, X)
+    for each in (
+        lambda x: function(x, factor),
+        lambda x: tf.vectorized_map(lambda row: function(row, factor), x),
+    ):
+        found = mode(lambda x: gradient(each, x))(X)
+        np.testing.assert_array_equal(found, np.full(X.shape, np.float32(factor)))
+
+
+def test_a_factor_in_the_graph_is_selective(mode):
+    def slope(x):
+        return gradient(lambda x: revgrad.scale_gradient(x, tf.where(x > 0, -0.5, 1.0)), x)
+
+    np.testing.assert_array_equal(mode(slope)(X), np.where(X > 0, -0.5, 1.0))
+
+
+def test_a_variable_as_factor(mode):
+    variable, lam = tf.Variable(-2.0, trainable=False), revgrad.LambdaVariable(0.5)
+    slope = mode(lambda x: gradient(lambda x: scale_gradient(scale_gradient(x, variable), lam), x))
+    np.testing.assert_array_equal(slope(X), np.full(X.shape, -1.0))
+    variable.assign(4.0)
+    lam.value = 3.0
+    np.testing.assert_array_equal(slope(X), np.full(X.shape, 12.0))
+
+
+@pytest.mark.parametrize("factor", [np.nan, True, "0.3", None, 1e39, object()])
+def test_an_invalid_factor(mode, factor):
+    with pytest.raises(revgrad.InvalidLambdaError, match="actor"):
+        mode(lambda: scale_gradient(X, factor))()
 
 
 # --- programs -------------------------------------------------------------------------------------
@@ -338,6 +396,60 @@ def test_what_is_compiled():
     assert graph_operations(forward, X) == ["Tanh"]
     assert graph_operations(backward, X, X) == ["Mul"]
     assert sorted(graph_operations(by_variable, X, X)) == ["Mul", "Neg", "ReadVariableOp"]
+
+
+# What leaves the function, and by what each cotangent is multiplied.
+PATTERNS = {
+    "x too": (lambda h: (reverse(h, 1.0), h), (-1, 1)),
+    "two": (lambda h: (reverse(h, 1.0), reverse(h, 5.0)), (-1, -5)),
+    "three": (lambda h: (reverse(reverse(h, 1.0), 0.5), reverse(h, 1.0), h), (0.5, -1, 1)),
+    "a view": (lambda h: (h, tf.reshape(reverse(h, 1.0), h.shape)), (1, -1)),
+    "scaled": (lambda h: (scale_gradient(h, 2.0), reverse(h, 2.0), h), (2, -2, 1)),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_several_outputs_of_one_function(mode, pattern):
+    """C21: what else leaves the function does not change the gradient."""
+    outputs, factors = PATTERNS[pattern]
+    weights = (1.0, 3.0, 5.0)[: len(factors)]
+    expected = 2 * np.dot(weights, factors)
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            ys = heads(x)
+            cost = sum(weight * tf.reduce_sum(y) for weight, y in zip(weights, ys))
+        return tape.gradient(cost, x), ys
+
+    heads = mode(lambda x: outputs(x * 2))
+    for run in (slope, mode(slope)):
+        found, ys = run(X)
+        np.testing.assert_array_equal(found, np.full(X.shape, expected))
+        for y in ys:
+            np.testing.assert_array_equal(y, X * 2)
+
+
+def test_a_tape_around_forward_mode_over_a_function():
+    """TensorFlow raises there by itself; with the function around it all, it is correct."""
+
+    def hessian_times_one(function):
+        def pushed(x):
+            with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+                y = function(x)
+            return accumulator.jvp(y)
+
+        return lambda x: gradient(pushed, x)
+
+    lam, variable = revgrad.LambdaVariable(0.5), tf.Variable(0.5, trainable=False)
+    for factor, expected in (
+        (lambda x: variable * x, 0.5**3 * 6 * X),
+        (lambda x: reverse(x, lam), 0.5**2 * 6 * X),
+    ):
+        with pytest.raises(tf.errors.InternalError, match="returned too few gradients"):
+            hessian_times_one(traced(lambda x: factor(x) ** 3))(X)
+        found = traced(hessian_times_one(lambda x: factor(x) ** 3))(X)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_two_devices():
@@ -395,7 +507,7 @@ def test_a_saved_model_reverses_where_revgrad_is_not_imported(tmp_path):
     module = tf.Module()
     module.lam = tf.Variable(0.5, trainable=False)
     module.call = tf.function(
-        lambda x: -reverse(x, module.lam) ** 3 * -1.0, [tf.TensorSpec([None, 3])]
+        lambda x: -(reverse(x, module.lam) ** 3) * -1.0, [tf.TensorSpec([None, 3])]
     )
     tf.saved_model.save(module, str(tmp_path))
     subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], check=True, cwd=str(tmp_path))

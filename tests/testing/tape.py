@@ -2,7 +2,7 @@
 
 Graphs are built from values without numbers, differentiated by building more graph, rewritten,
 pickled, mapped over a batch and compiled, as in the frameworks that revgrad is for; so every
-check of the kit runs here with no framework installed.
+check of the suite runs here with no framework installed.
 """
 
 import copy
@@ -13,12 +13,7 @@ from functools import reduce
 import numpy as np
 
 import revgrad
-from revgrad.backend import (
-    cast_lambda,
-    check_lambda_shape,
-    no_gradient_error,
-    unknown_lambda_error,
-)
+from revgrad.backend import Native, learnable_lambda_error, normalize_lambda
 from revgrad.testing import CAPABILITIES, Harness
 
 try:
@@ -77,6 +72,8 @@ class Op:
     """Computes a value; two Ops of one class and state are equal, and may be merged."""
 
     removable = False  # whether the compiler may put the first input in its place
+    view = False  # whether the value lies in the memory of the first input
+    merged = False  # whether it is taken for its first input where both are outputs
 
     def __eq__(self, other):
         return type(self) is type(other) and self.__dict__ == other.__dict__
@@ -136,8 +133,8 @@ def derivative_of(name):
         "tanh": lambda g, a: (g * (1 - tanh(a) ** 2),),
         "exp": lambda g, a: (g * exp(a),),
         "log": lambda g, a: (g / a,),
-        "where": lambda g, c, a, b: (None, where(c, g, 0.0 * g), where(c, 0.0 * g, g)),
-        "maximum": lambda g, a, b: (where(a > b, g, 0.0 * g), where(a > b, 0.0 * g, g)),
+        "where": lambda g, c, a, b: (None, where(c, g, zeros_like(g)), where(c, zeros_like(g), g)),
+        "maximum": lambda g, a, b: (where(a > b, g, zeros_like(g)), where(a > b, zeros_like(g), g)),
     }[name]
 
 
@@ -236,6 +233,23 @@ class Map(Op):
             c and Tensor(Map([*slices, g_slice], c), [*inputs, g], each.shape, c.dtype)
             for c, each in zip(cotangents, inputs)
         ]
+
+
+class Write(Op):
+    """max(x, 0), written to the memory of x; autograd sees a new value."""
+
+    def compute(self, value):
+        return np.maximum(value, 0, out=value)
+
+    def pullback(self, inputs, g):
+        return [where(inputs[0] > 0.0, g, 0.0 * g)]
+
+
+def write(x):
+    """Return ``max(x, 0)``, computed in place; refuse what lies in the memory of something else."""
+    if x.op.view:
+        raise ValueError("this is a view: copy it before you write to it")
+    return Write()(x)
 
 
 def source(shape, dtype, kind=Source, cls=Tensor):
@@ -427,42 +441,30 @@ def compile(inputs, outputs):
     return lambda *arrays: tuple(run and run(*arrays) for run in runs)
 
 
+training = [True]
+"""The mode of the framework."""
+
+
 # --- the backend ----------------------------------------------------------------------------------
 
 
-class Reverse(Op):
-    """The identity, whose gradient is multiplied by -λ, its second input."""
+class TapeNative(Native):
+    lambda_words = "a tensor"
+    copies_cells = True
 
-    removable = True
+    def constant(self, value, x):
+        return constant(super().constant(value, x))
 
-    def compute(self, x, lam):
-        return x
+    def is_value(self, value):
+        return isinstance(value, Tensor)
 
-    def pullback(self, inputs, g):
-        return [-inputs[1] * g, None]
+    def known_number(self, value):
+        if isinstance(value, Parameter):
+            raise learnable_lambda_error()
+        return value.op.value if isinstance(value.op, Constant) else None
 
-    def push_forward(self, inputs, tangents):
-        return -inputs[1] * tangents[0]
-
-
-class TapeBackend(revgrad.Backend):
-    capabilities = frozenset(CAPABILITIES)
-    op = Reverse()
-
-    def reverse(self, x, lam):
-        if x.dtype.name not in ("float32", "float64", *HALF):
-            raise no_gradient_error(x, x.dtype)
-        return self.op(x, self.as_lambda(lam, x))
-
-    def as_lambda(self, lam, x):
-        if isinstance(lam, (float, np.ndarray)):
-            lam = constant(cast_lambda(lam, x.dtype))
-        elif isinstance(lam, revgrad.LambdaVariable):
-            lam = lam.cell(self)
-        elif not isinstance(lam, Tensor):
-            raise unknown_lambda_error(lam, "a tensor")
-        check_lambda_shape(lam.shape, x.shape)
-        return cast(lam, x.dtype)
+    def cast(self, value, x):
+        return cast(value, x.dtype)
 
     def new_cell(self, value):
         cell = source((), "float64")
@@ -472,11 +474,62 @@ class TapeBackend(revgrad.Backend):
     def set_cell(self, cell, value):
         cell.op.value = np.asarray(value)
 
+    def __reduce__(self):
+        return "native"
+
+
+native = TapeNative()
+
+
+class Scale(Op):
+    """The identity, whose gradient is multiplied by its second input."""
+
+    removable = view = True
+
+    def compute(self, x, factor):
+        return x
+
+    def pullback(self, inputs, g):
+        return [inputs[1] * g, None]
+
+    def push_forward(self, inputs, tangents):
+        return inputs[1] * tangents[0]
+
+
+class TapeBackend(revgrad.Backend):
+    native = native
+    capabilities = frozenset(CAPABILITIES)
+    op = Scale()
+
+    def multiply_gradient(self, x, factor):
+        return self.op(x, factor)
+
     @property
     def xp(self):
         import tape
 
         return tape
+
+
+class Reversal:
+    """The reversal as a layer, which holds its λ."""
+
+    def __init__(self, lam):
+        self.lam = lam
+
+    @property
+    def lam(self):
+        return self._lam
+
+    @lam.setter
+    def lam(self, lam):
+        self._lam = normalize_lambda(lam)
+
+    def __call__(self, x):
+        return revgrad.reverse(x, self.lam)
+
+
+TapeBackend.layer = Reversal
 
 
 # --- the harness ----------------------------------------------------------------------------------
@@ -496,6 +549,62 @@ class TapeHarness(Harness):
 
     def constant(self, array):
         return constant(array)
+
+    def several_outputs(self, fn, shape, dtype):
+        x = source(shape, dtype)
+        ys = [y.inputs[0] if y.op.merged else y for y in fn(x)]
+        gs = [source(shape, dtype) for _ in ys]
+        parts = [gradient(y, [x], g)[0] for y, g in zip(ys, gs)]
+        run = compile([x, *gs], [*ys, reduce(operator.add, [each for each in parts if each])])
+
+        def run_all(x, gs):
+            *values, slope = run(x, *gs)
+            return values, slope
+
+        return {"one program": run_all}
+
+    def in_place(self, fn, shape, dtype):
+        def program(written):
+            def run(x, g):
+                leaf = source(shape, dtype)
+                h = leaf * 1.0
+                y = written(fn(h)) + h
+                cotangent = source(shape, dtype)
+                slope = gradient(y, [leaf], cotangent)[0]
+                value = evaluate([leaf], y)(x)
+                return value, evaluate([leaf, cotangent], slope)(x, g)
+
+            return run
+
+        return {"relu": (program(write), program(lambda y: write(y * 1.0)))}
+
+    def layers(self, lam, shape, dtype):
+        layer = revgrad.get_backend("tape").layer(lam)
+        layers = {
+            "copy": copy.deepcopy(layer),
+            "pickle": pickle.loads(pickle.dumps(layer)),
+        }
+        return {name: self.program(each, shape, dtype) for name, each in layers.items()}
+
+    def assigned(self, first, second, shape, dtype):
+        layer = revgrad.get_backend("tape").layer(first)
+        layer.lam = second
+        return {"layer.lam = ...": self.program(layer, shape, dtype)}
+
+    def modes(self, fn, shape, dtype):
+        programs = {}
+        try:
+            for training[0] in (False, True):
+                programs["training" if training[0] else "evaluation"] = self.program(
+                    fn, shape, dtype
+                )
+        finally:
+            training[0] = True
+        return programs
+
+    def instances(self, fn, shape, dtype):
+        x = source(shape, dtype, cls=Parameter)
+        return {"Parameter": self._pulled_back(x, fn(x))}
 
     def values(self):
         return [source((2,), "float32", cls=Parameter), constant([1.0])]

@@ -1,4 +1,4 @@
-"""The how-to on writing a backend says what the kit does, and its listing is short."""
+"""The how-to on writing a backend says what the suite does, and its listing is short."""
 
 import pathlib
 import re
@@ -7,7 +7,7 @@ from revgrad.testing import CAPABILITIES, CHECKS
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "write-a-backend.md").read_text(encoding="utf-8")
-STRANGER = ROOT / "tests" / "stranger"
+THIRD_PARTY = ROOT / "tests" / "third_party"
 
 
 def lines_of(path):
@@ -15,15 +15,15 @@ def lines_of(path):
     return [line for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
-def test_plugin_and_test_together_have_at_most_35_lines():
-    count = sum(len(lines_of(path)) for path in STRANGER.rglob("*.py"))
-    assert 20 < count <= 35
-    assert "the 35 lines below" in PAGE and count == 35
+def test_plugin_and_test_together_have_at_most_30_lines():
+    count = sum(len(lines_of(path)) for path in THIRD_PARTY.rglob("*.py"))
+    assert 20 < count <= 30
+    assert f"the {count} lines below" in PAGE
 
 
 def test_the_page_shows_the_files_that_are_tested():
-    shown = re.findall(r"literalinclude\} ../../tests/stranger/(\S+)", PAGE)
-    package = {each.relative_to(STRANGER).as_posix(): each for each in files_of(STRANGER)}
+    shown = re.findall(r"literalinclude\} ../../tests/third_party/(\S+)", PAGE)
+    package = {each.relative_to(THIRD_PARTY).as_posix(): each for each in files_of(THIRD_PARTY)}
     assert set(shown) == {name for name, path in package.items() if lines_of(path)}
     tree = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL).group(1)
     empty = {name for name, path in package.items() if not lines_of(path)}
@@ -38,7 +38,7 @@ def files_of(folder):
     return [each for each in found if "build" not in each.relative_to(folder).parts]
 
 
-def test_the_table_of_capabilities_is_that_of_the_kit():
+def test_the_table_of_capabilities_is_that_of_the_suite():
     rows = re.findall(r"^\| `(\w+)` \|[^|]+\|([^|]*)\|([^|]*)\|$", PAGE, re.MULTILINE)
     table = {name: (re.findall(r"\w+", m), re.findall(r"\w+", c)) for name, m, c in rows}
     assert table == {

@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import tape
-from tape import Op, Reverse, TapeBackend, TapeHarness, cast, constant, stop_gradient
+from tape import Op, Scale, TapeBackend, TapeHarness, TapeNative, constant, stop_gradient
 
 import revgrad
+from revgrad.backend import normalize_lambda, resolve
 
 WRONG = {}
 """By name: the harness of a wrong backend, and the names of the checks that fail on it."""
@@ -26,37 +27,56 @@ def fails(*checks, harness=TapeHarness, claims=("tape:Tensor",)):
     return decorate
 
 
-class Factor(Reverse):
-    """The true Op with another factor in the pullback; the forward mode is kept right."""
+class WrongReversal(TapeBackend):
+    """Reverses by an Op or an adapter of its own; `scale_gradient` stays right."""
+
+    wrong = Scale()
+    adapter = tape.native
+
+    def reverse(self, x, lam):
+        return self.wrong(x, -resolve(x, lam, self.adapter))
+
+
+class WrongFactor(TapeBackend):
+    """Scales by an Op of its own; `reverse` stays right."""
+
+    wrong = Scale()
+
+    def scale_gradient(self, x, factor):
+        return self.wrong(x, resolve(x, factor, self.native, signed=True))
+
+
+class Rule(Scale):
+    """The true Op with another rule for the pullback; the forward mode is kept right."""
 
     def pullback(self, inputs, g):
-        return [self.factor(*inputs, g), None]
+        return [self.rule(*inputs, g), None]
 
 
-class Everywhere(Factor):
+class Everywhere(Rule):
     def push_forward(self, inputs, tangents):
-        return self.factor(*inputs, tangents[0])
+        return self.rule(*inputs, tangents[0])
 
 
-class Scale(Op):
-    """-λ times the cotangent, as one operation."""
+class Product(Op):
+    """The factor times the cotangent, as one operation."""
 
-    def compute(self, g, lam):
+    def compute(self, g, factor):
         with np.errstate(all="ignore"):
-            return -lam * g
+            return factor * g
 
     def pullback(self, inputs, g):
-        return [-inputs[1] * g, None]
+        return [inputs[1] * g, None]
 
 
-class ByScale(Factor):
+class ByProduct(Rule):
     """A reversal whose pullback is one operation of its own."""
 
-    def __init__(self, scale):
-        self.scale = scale
+    def __init__(self, product):
+        self.product = product
 
-    def factor(self, x, lam, g):
-        return self.scale(g, lam)
+    def rule(self, x, factor, g):
+        return self.product(g, factor)
 
 
 VALUES = {
@@ -73,7 +93,12 @@ VALUES = {
     "any_shape",
     "lambda_array",
     "graph_lambda_array",
-    "threads_agree",
+    "thread_safe",
+    "several_outputs",
+    "subclasses_reversed",
+    "mode_independent",
+    "layers_keep_lambda",
+    "assigned_lambda",
 }
 """The checks that look at the gradient of a reversal at a λ that is neither 0 nor 1."""
 
@@ -82,41 +107,52 @@ VALUES = {
 
 
 class SignLostOp(Everywhere):
-    def factor(self, x, lam, g):
-        return lam * g
+    def rule(self, x, factor, g):
+        return -factor * g
 
 
 @fails(*VALUES, "forward_mode")
-class SignLost(TapeBackend):
-    op = SignLostOp()
+class SignLost(WrongReversal):
+    wrong = SignLostOp()
 
 
 class LamSquaredOp(Everywhere):
-    def factor(self, x, lam, g):
-        return -(lam * lam) * g
+    def rule(self, x, factor, g):
+        return -(factor * factor) * g
 
 
-@fails(*VALUES, "forward_mode", "twice")
-class LamSquared(TapeBackend):
-    op = LamSquaredOp()
+@fails(*VALUES, "forward_mode", "double_reversal")
+class LamSquared(WrongReversal):
+    wrong = LamSquaredOp()
 
 
-class CotangentIgnoredOp(Factor):
-    def factor(self, x, lam, g):
-        return -lam * constant(np.ones(g.shape), g.dtype)
+class CotangentIgnoredOp(Rule):
+    def rule(self, x, factor, g):
+        return factor * constant(np.ones(g.shape), g.dtype)
 
 
-@fails(*VALUES - {"threads_agree"}, "twice")
-class CotangentIgnored(TapeBackend):
-    op = CotangentIgnoredOp()
+@fails(*VALUES - {"thread_safe"}, "double_reversal")
+class CotangentIgnored(WrongReversal):
+    wrong = CotangentIgnoredOp()
 
 
-@fails("identity", "no_copy", "half_precision", "no_trace", "forward_mode", "copies_reverse")
+@fails(
+    "identity",
+    "no_copy",
+    "half_precision",
+    "zero_overhead",
+    "forward_mode",
+    "copies_reverse",
+    "layers_keep_lambda",
+    "assigned_lambda",
+    "mode_independent",
+    "subclasses_reversed",
+)
 class Folklore(TapeBackend):
     """(1 + λ)·stop(x) - λ·x, as it is pasted."""
 
     def reverse(self, x, lam):
-        lam = super().reverse(x, lam).inputs[1]
+        lam = resolve(x, lam, self.native)
         return (1.0 + lam) * stop_gradient(x) - lam * x
 
 
@@ -131,32 +167,36 @@ class VariableFrozen(TapeBackend):
 # --- one fault for each check, which nothing else sees --------------------------------------------
 
 
-class Through32(Reverse):
+class Through32(Scale):
     """Written for float32: other numbers go through it. It stays when programs are compiled."""
 
-    removable = False
+    removable = view = False
 
-    def compute(self, x, lam):
+    def compute(self, x, factor):
         with np.errstate(over="ignore"):
             return x.astype("float32").astype(x.dtype)
 
 
 class Copies(Through32):
-    def compute(self, x, lam):
+    def compute(self, x, factor):
         return x.copy()
 
 
 class For64(TapeBackend):
     """The Op `wrong` for float64, where the checks on programs do not look."""
 
-    wrong = Reverse()
+    wrong = Scale()
 
     def reverse(self, x, lam):
         y = super().reverse(x, lam)
         return self.wrong(*y.inputs) if x.dtype == "float64" else y
 
 
-@fails("identity")
+class NoViewsHarness(TapeHarness):
+    unsupported = {"views": "it copies"}
+
+
+@fails("identity", harness=NoViewsHarness)
 class RoundsFloat64(For64):
     capabilities = TapeBackend.capabilities - {"views"}
     wrong = Through32()
@@ -167,99 +207,146 @@ class CopiesFloat64(For64):
     wrong = Copies()
 
 
-class ScaleInPlace(Scale):
+class ProductInPlace(Product):
     """Multiplies in place, as an Op that does not say so."""
 
-    def compute(self, g, lam):
+    def compute(self, g, factor):
         if not g.flags.writeable:
-            return super().compute(g, lam)
-        np.multiply(g, -lam, out=g)
+            return super().compute(g, factor)
+        np.multiply(g, factor, out=g)
         return g
 
 
-@fails("nothing_written")
-class WritesCotangent(TapeBackend):
-    op = ByScale(ScaleInPlace())
+@fails("no_inplace_write")
+class WritesCotangent(WrongReversal):
+    wrong = ByProduct(ProductInPlace())
 
 
-class WritesX(Reverse):
-    removable = False
+class WritesX(Scale):
+    removable = view = False
 
-    def compute(self, x, lam):
+    def compute(self, x, factor):
         y = x.copy()
         x *= 2
         return y
 
 
-@fails("nothing_written", "no_copy")
+@fails("no_inplace_write", "no_copy")
 class WritesFloat64(For64):
     wrong = WritesX()
 
 
-class ScaleFinite(Scale):
-    def compute(self, g, lam):
-        return np.where(np.isfinite(g), super().compute(g, lam), np.zeros_like(g))
+class WritableView(Scale):
+    """A view that does not say so, such that the framework lets people write to it."""
+
+    view = False
 
 
-@fails("any_cotangent")
-class WrongForNonFinite(TapeBackend):
+@fails("in_place_writes")
+class WritableAlias(WrongReversal):
+    wrong = WritableView()
+
+
+class ProductFinite(Product):
+    def compute(self, g, factor):
+        return np.where(np.isfinite(g), super().compute(g, factor), np.zeros_like(g))
+
+
+class NoHalfHarness(TapeHarness):
+    unsupported = {"*": "it computes in float32 and float64 alone"}
+
+
+@fails("any_cotangent", harness=NoHalfHarness)
+class WrongForNonFinite(WrongReversal):
     capabilities = TapeBackend.capabilities - {"half_precision"}
-    op = ByScale(ScaleFinite())
+    wrong = ByProduct(ProductFinite())
 
 
-@fails("dtype_of_x")
-class NarrowCell(TapeBackend):
-    """A LambdaVariable is held in float32, whatever it meets."""
-
+class NarrowCells(TapeNative):
     def set_cell(self, cell, value):
         cell.op.value = np.asarray(np.float32(value), "float64")
 
 
+@fails("dtype_of_x")
+class NarrowCell(WrongReversal):
+    """A LambdaVariable is held in float32, whatever it meets."""
+
+    adapter = NarrowCells()
+
+
+class KeepsFloat64(TapeNative):
+    def cast(self, value, x):
+        return value if value.dtype == "float64" else super().cast(value, x)
+
+
 @fails("dtype_of_graph_lambda")
-class DtypeRaised(TapeBackend):
-    def as_lambda(self, lam, x):
-        checked = super().as_lambda(lam, x)
-        return lam if isinstance(lam, tape.Tensor) and lam.dtype == "float64" else checked
+class DtypeRaised(WrongReversal):
+    """A cell is cast, as it should be; what the user gives is not."""
+
+    adapter = KeepsFloat64()
+
+    def reverse(self, x, lam):
+        if isinstance(lam, revgrad.LambdaVariable):
+            return TapeBackend.reverse(self, x, lam)
+        return super().reverse(x, lam)
 
 
-class ScaleTwice(Scale):
-    def compute(self, g, lam):
+class ProductTwice(Product):
+    def compute(self, g, factor):
         if g.dtype.name not in tape.HALF:
-            return super().compute(g, lam)
+            return super().compute(g, factor)
         with np.errstate(all="ignore"):
-            return super().compute(g, lam / np.asarray(3, g.dtype)) * np.asarray(3, g.dtype)
+            return super().compute(g, factor / np.asarray(3, g.dtype)) * np.asarray(3, g.dtype)
 
 
 @fails("half_precision")
-class RoundsTwice(TapeBackend):
-    op = ByScale(ScaleTwice())
+class RoundsTwice(WrongReversal):
+    wrong = ByProduct(ProductTwice())
 
 
 @fails("zero_lambda")
 class DisconnectedAtZero(TapeBackend):
     def reverse(self, x, lam):
         y = super().reverse(x, lam)
-        return stop_gradient(x) if isinstance(lam, float) and lam == 0 else y
+        return stop_gradient(x) if isinstance(lam, (int, float)) and lam == 0 else y
 
 
-class Learnable(Reverse):
+class Learnable(Scale):
     def pullback(self, inputs, g):
-        x, lam = inputs
-        return [-lam * g, -x * g if lam.shape == x.shape else tape.sum_to(-x * g, lam.shape)]
+        x, factor = inputs
+        return [factor * g, x * g if factor.shape == x.shape else tape.sum_to(x * g, factor.shape)]
 
 
 @fails("no_gradient_for_lambda")
-class LearnableLam(TapeBackend):
-    op = Learnable()
+class LearnableLam(WrongReversal):
+    wrong = Learnable()
 
 
-@fails("twice")
+@fails("double_reversal", "several_outputs")
 class TwiceIsOnce(TapeBackend):
     """Takes a reversal of a reversal for the same one."""
 
     def reverse(self, x, lam):
-        inner = x.inputs[0] if isinstance(x.op, Reverse) else x
+        inner = x.inputs[0] if isinstance(x.op, Scale) else x
         return super().reverse(inner, lam)
+
+
+@fails("double_reversal")
+class TwiceIsPositive(TapeBackend):
+    """Takes a reversal of a reversal with the same λ for the identity."""
+
+    def reverse(self, x, lam):
+        y = super().reverse(x, lam)
+        same = isinstance(x.op, Scale) and x.inputs[1].inputs == y.inputs[1].inputs
+        if isinstance(x.op, Scale) and _number(x.inputs[1]) == _number(y.inputs[1]) != -1.0:
+            same = True
+        return x.inputs[0] if same else y
+
+
+def _number(factor):
+    """Return the number in a constant factor."""
+    node = factor.inputs[0] if factor.inputs else factor
+    return getattr(node.op, "value", None)
 
 
 @fails("stay_apart")
@@ -275,11 +362,11 @@ class CachedByWholeLam(TapeBackend):
         return x.reversals.setdefault(int(lam), y)
 
 
-class LamInTheOp(Reverse):
-    """λ is an attribute that does not tell two Ops apart, as in Theano's GradScale."""
+class FactorInTheOp(Scale):
+    """The factor is an attribute that does not tell two Ops apart, as in Theano's GradScale."""
 
-    def __init__(self, lam):
-        self.lam = lam
+    def __init__(self, factor):
+        self.factor = factor
 
     def __eq__(self, other):
         return type(self) is type(other)
@@ -290,64 +377,84 @@ class LamInTheOp(Reverse):
         return x
 
     def pullback(self, inputs, g):
-        return [-self.lam * g]
+        return [self.factor * g]
 
     def push_forward(self, inputs, tangents):
-        return -self.lam * tangents[0]
+        return self.factor * tangents[0]
 
 
 @fails("survives_rewriting")
 class Merged(TapeBackend):
     def reverse(self, x, lam):
-        return LamInTheOp(self.as_lambda(lam, super().reverse(x, lam)))(x)
+        return FactorInTheOp(-resolve(x, lam, self.native))(x)
 
 
-@fails("judged")
-class OverflowsToInf(TapeBackend):
-    def as_lambda(self, lam, x):
-        if isinstance(lam, float):
+class Overflows(TapeNative):
+    def constant(self, value, x):
+        if isinstance(value, float):
             with np.errstate(over="ignore"):
-                return constant(lam, x.dtype)
-        return super().as_lambda(lam, x)
+                return constant(value, x.dtype)
+        return super().constant(value, x)
 
 
-@fails("judged")
+@fails("invalid_lambda_rejected")
+class OverflowsToInf(WrongReversal):
+    adapter = Overflows()
+
+
+@fails("invalid_lambda_rejected")
 class UnknownIsOne(TapeBackend):
     """Takes whatever it does not know for 1."""
 
     def reverse(self, x, lam):
-        try:
-            return super().reverse(x, lam)
-        except revgrad.InvalidLambdaError:
-            return super().reverse(x, 1.0 if type(lam) is object else lam)
+        return super().reverse(x, 1.0 if type(lam) is object else lam)
 
 
-class UnjudgedHarness(TapeHarness):
+class NotValidatedHarness(TapeHarness):
     """Puts the native form to the checks."""
 
     def reverse(self, x, lam):
-        return revgrad.get_backend("tape").native(x, lam)
+        return revgrad.get_backend("tape").native_form(x, lam)
 
 
-@fails("judged", harness=UnjudgedHarness)
-class NativeFormUnjudged(TapeBackend):
-    def native(self, x, lam):
+@fails("invalid_lambda_rejected", harness=NotValidatedHarness)
+class NativeFormNotValidated(TapeBackend):
+    def native_form(self, x, lam):
         if isinstance(lam, (int, float, np.generic)):
             lam = abs(float(lam)) if np.isfinite(lam) else 1.0
         return self.reverse(x, lam)
 
 
-@fails("variable_shows", "variable_at_forward")
-class CellLags(TapeBackend):
-    """The cell holds the value before the last."""
+class Unread(TapeNative):
+    def known_number(self, value):
+        super().known_number(value)
+        return None
 
+
+@fails("known_lambda_rejected")
+class ConstantsUnread(WrongReversal):
+    """A constant of the framework is not validated."""
+
+    adapter = Unread()
+
+
+class Lagging(TapeNative):
     def set_cell(self, cell, value):
         before, cell.next = getattr(cell, "next", value), value
         super().set_cell(cell, before)
 
 
+@fails("variable_shows", "variable_at_forward")
+class CellLags(WrongReversal):
+    """The cell holds the value before the last."""
+
+    adapter = Lagging()
+
+
 class EagerHarness(TapeHarness):
     """Builds the graph anew in each run, as a framework that compiles nothing."""
+
+    unsupported = {"compilations": "nothing is compiled"}
 
     def program(self, fn, shape, dtype):
         def run(x, g):
@@ -369,11 +476,15 @@ class ReadsLate(TapeBackend):
     capabilities = TapeBackend.capabilities - {"compilations"}
 
 
-@fails("compiled_once")
-class CompilesAgain(TapeBackend):
+class CompilingCells(TapeNative):
     def set_cell(self, cell, value):
         super().set_cell(cell, value)
         tape.compile([], [])
+
+
+@fails("compiled_once")
+class CompilesAgain(WrongReversal):
+    adapter = CompilingCells()
 
 
 @fails("schedule_in_graph")
@@ -382,36 +493,36 @@ class RoundsSchedules(TapeBackend):
         return float(np.float16(value))
 
 
-class IdentityForward(Reverse):
+class IdentityForward(Scale):
     def push_forward(self, inputs, tangents):
         return tangents[0]
 
 
 @fails("forward_mode")
-class ForwardModeIsIdentity(TapeBackend):
-    op = IdentityForward()
+class ForwardModeIsIdentity(WrongReversal):
+    wrong = IdentityForward()
 
 
-class ZeroForward(Reverse):
+class ZeroForward(Scale):
     def push_forward(self, inputs, tangents):
         return 0.0 * tangents[0]
 
 
 @fails("forward_mode")
-class ForwardModeIsZero(TapeBackend):
-    op = ZeroForward()
+class ForwardModeIsZero(WrongReversal):
+    wrong = ZeroForward()
 
 
-class ScaleOfValues(Scale):
+class ProductOfValues(Product):
     def pullback(self, inputs, g):
         return [None, None]
 
 
 @fails("second_order")
-class OnlyFirstOrder(TapeBackend):
+class OnlyFirstOrder(WrongReversal):
     """The gradient hides what it depends on, as a rule written on values does."""
 
-    op = ByScale(ScaleOfValues())
+    wrong = ByProduct(ProductOfValues())
 
 
 @fails("vectorised")
@@ -421,41 +532,115 @@ class LostInBatches(TapeBackend):
         return x if isinstance(x.op, tape.Slice) else y
 
 
-class Stays(Reverse):
+class Stays(Scale):
     removable = False
 
 
-@fails("no_trace")
-class NotRemoved(TapeBackend):
-    op = Stays()
+@fails("zero_overhead")
+class NotRemoved(WrongReversal):
+    wrong = Stays()
 
 
-class Forgetful(Reverse):
+class Forgetful(Scale):
     """What it needs is not in its state."""
 
     def __init__(self):
-        self.strength = -1.0
+        self.sign = 1.0
 
     def pullback(self, inputs, g):
-        return [self.strength * inputs[1] * g, None]
+        return [self.sign * inputs[1] * g, None]
 
     def __getstate__(self):
-        return {"strength": 1.0}
+        return {"sign": -1.0}
 
 
 @fails("copies_reverse")
-class LostByCopies(TapeBackend):
-    op = Forgetful()
+class LostByCopies(WrongReversal):
+    wrong = Forgetful()
 
 
-class WrongFor4dOp(Factor):
-    def factor(self, x, lam, g):
-        return -lam * g if len(g.shape) < 4 else lam * g
+class MergedOutput(Scale):
+    """The framework takes it for its input where both are outputs."""
+
+    merged = True
+
+
+@fails("several_outputs")
+class LostAmongOutputs(WrongReversal):
+    wrong = MergedOutput()
+
+
+@fails("mode_independent")
+class TrainingOnly(TapeBackend):
+    def reverse(self, x, lam):
+        y = super().reverse(x, lam)
+        return y if tape.training[0] else x
+
+
+@fails("subclasses_reversed")
+class NotParameters(TapeBackend):
+    """A parameter is reversed only in that its value is passed on."""
+
+    def reverse(self, x, lam):
+        y = super().reverse(x, lam)
+        return x if isinstance(x, tape.Parameter) else y
+
+
+class ForgetsWhenCopied(tape.Reversal):
+    def __reduce__(self):
+        return type(self), (1.0,)
+
+
+@fails("layers_keep_lambda")
+class LayerForgets(TapeBackend):
+    layer = ForgetsWhenCopied
+
+
+class TakesAnything(tape.Reversal):
+    """Assigning an invalid λ is ignored without a word."""
+
+    @property
+    def lam(self):
+        return self._lam
+
+    @lam.setter
+    def lam(self, lam):
+        try:
+            self._lam = normalize_lambda(lam)
+        except revgrad.InvalidLambdaError:
+            pass
+
+
+@fails("assigned_lambda")
+class LayerIgnoresInvalid(TapeBackend):
+    layer = TakesAnything
+
+
+class Replaced(tape.Reversal):
+    """What is assigned lands beside what is used."""
+
+    def __init__(self, lam):
+        self.used = normalize_lambda(lam)
+
+    lam = None
+
+    def __call__(self, x):
+        return revgrad.reverse(x, self.used)
+
+
+@fails("assigned_lambda")
+class LayerReplacesLam(TapeBackend):
+    layer = Replaced
+
+
+class WrongFor4dOp(Rule):
+    def rule(self, x, factor, g):
+        return factor * g if len(g.shape) < 4 else -factor * g
 
 
 @fails("any_shape")
-class WrongFor4d(TapeBackend):
-    op = WrongFor4dOp()
+class WrongFor4d(WrongReversal):
+    wrong = WrongFor4dOp()
 
 
 @fails("lambda_array")
@@ -467,45 +652,49 @@ class MeanOfLam(TapeBackend):
 
 @fails("lambda_array")
 class EnlargedByLam(TapeBackend):
-    def as_lambda(self, lam, x):
+    def reverse(self, x, lam):
         if isinstance(lam, np.ndarray):
-            return constant(lam, x.dtype)
-        return super().as_lambda(lam, x)
+            return self.op(x, constant(-lam, x.dtype))
+        return super().reverse(x, lam)
+
+
+class Late(Op):
+    """An array that is read at each run."""
+
+    def __init__(self, value, dtype):
+        self.value, self.dtype = value, dtype
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def compute(self):
+        return self.value.astype(self.dtype)
+
+
+class Aliasing(TapeNative):
+    def constant(self, value, x):
+        if isinstance(value, np.ndarray):
+            return tape.Tensor(Late(value, x.dtype), (), value.shape, x.dtype)
+        return super().constant(value, x)
 
 
 @fails("lambda_array")
-class LamAliased(TapeBackend):
-    def as_lambda(self, lam, x):
-        checked = super().as_lambda(lam, x)
-        if isinstance(lam, np.ndarray):
-            checked.op.value = lam
-            checked = cast(checked, "float64")
-            checked.dtype = np.dtype("float64")
-            return cast(checked, x.dtype) if x.dtype == "float64" else CastOf(x.dtype)(checked)
-        return checked
+class LamAliased(WrongReversal):
+    adapter = Aliasing()
 
 
-class CastOf(Op):
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-    def __call__(self, x):
-        return tape.Tensor(self, (x,), x.shape, self.dtype)
-
-    def compute(self, value):
-        return value.astype(self.dtype)
+class Averaging(TapeNative):
+    def cast(self, value, x):
+        checked = super().cast(value, x)
+        return tape.sum_to(checked) / np.prod(value.shape) if value.shape else checked
 
 
 @fails("graph_lambda_array")
-class MeanOfGraphLam(TapeBackend):
-    def as_lambda(self, lam, x):
-        checked = super().as_lambda(lam, x)
-        if isinstance(lam, tape.Tensor) and lam.shape:
-            return tape.sum_to(checked) / np.prod(lam.shape)
-        return checked
+class MeanOfGraphLam(WrongReversal):
+    adapter = Averaging()
 
 
-@fails("integers_refused")
+@fails("integers_rejected")
 class TakesIntegers(TapeBackend):
     def reverse(self, x, lam):
         if x.dtype.kind in "ib":
@@ -513,7 +702,7 @@ class TakesIntegers(TapeBackend):
         return super().reverse(x, lam)
 
 
-@fails("integers_refused")
+@fails("integers_rejected")
 class SpeechlessAboutIntegers(TapeBackend):
     def reverse(self, x, lam):
         try:
@@ -532,15 +721,15 @@ class ClaimsTooNarrow(TapeBackend):
     pass
 
 
-class OfTheBackend(Factor):
+class OfTheBackend(Rule):
     def __init__(self, backend):
         self.backend = backend
 
-    def factor(self, x, lam, g):
-        return -self.backend.lam * g
+    def rule(self, x, factor, g):
+        return self.backend.factor * g
 
 
-@fails("threads_agree")
+@fails("thread_safe")
 class OfTheLastThread(TapeBackend):
     """Keeps λ in an attribute, where another thread overwrites it."""
 
@@ -550,5 +739,65 @@ class OfTheLastThread(TapeBackend):
         y = super().reverse(x, lam)
         if threading.current_thread() is self.seen:
             return y
-        self.lam = y.inputs[1]
+        self.factor = y.inputs[1]
         return OfTheBackend(self)(*y.inputs)
+
+
+# --- faults of scale_gradient, which leave the reversal right ------------------------------------
+
+
+class Magnitude(Rule):
+    def rule(self, x, factor, g):
+        return tape.maximum(factor, -factor) * g
+
+
+@fails("scaled_gradient", "scaled_by_array", "scaled_by_graph_value", "scaled_transforms")
+class FactorWithoutSign(WrongFactor):
+    wrong = Magnitude()
+
+
+@fails("scaled_gradient")
+class FactorInFloat32(TapeBackend):
+    """A number is cast to float32 first."""
+
+    def scale_gradient(self, x, factor):
+        if type(factor) is float and x.dtype == "float64":
+            factor = float(np.float32(factor))
+        return super().scale_gradient(x, factor)
+
+
+@fails("scaled_by_array")
+class FactorOfFirstSample(TapeBackend):
+    def scale_gradient(self, x, factor):
+        y = super().scale_gradient(x, factor)
+        if isinstance(factor, np.ndarray) and factor.ndim:
+            return super().scale_gradient(x, float(factor.ravel()[0]))
+        return y
+
+
+@fails("scaled_by_graph_value")
+class GraphFactorAtLeastZero(TapeBackend):
+    def scale_gradient(self, x, factor):
+        if isinstance(factor, tape.Tensor) and isinstance(factor.op, tape.Source):
+            factor = tape.maximum(factor, 0.0)
+        return super().scale_gradient(x, factor)
+
+
+@fails("invalid_factor_rejected")
+class FactorNotValidated(TapeBackend):
+    def scale_gradient(self, x, factor):
+        if isinstance(factor, float) and not np.isfinite(factor):
+            return x
+        return super().scale_gradient(x, factor)
+
+
+@fails("scaled_transforms")
+class FactorLostInForwardMode(WrongFactor):
+    wrong = IdentityForward()
+
+
+@fails("scaled_transforms")
+class FactorLostInBatches(TapeBackend):
+    def scale_gradient(self, x, factor):
+        y = super().scale_gradient(x, factor)
+        return x if isinstance(x.op, tape.Slice) else y

@@ -1,6 +1,7 @@
 """The contract on Theano: our reversal keeps every clause, and each check can fail.
 
-The second half holds reversals that are wrong on purpose, each with a check that must catch it.
+The second half holds reversals that are wrong as only Theano's can be, each with a check that must
+catch it.
 """
 
 import numpy as np
@@ -10,14 +11,18 @@ import theano.tensor as T
 
 import revgrad
 import revgrad_theano
-from revgrad.testing import CHECKS, conformance, run_check
+from revgrad.testing import conformance, run_check
 from revgrad.testing._check import Mismatch
-from revgrad_theano.ops import Apply, Op, ReverseGradient, as_lambda
+from revgrad.backend import resolve
+from revgrad_theano.native import Op, basic, native
+from revgrad_theano.ops import ReverseGradient
 from revgrad_theano.testing import TheanoHarness
 
 
 class OpHarness(TheanoHarness):
     """Puts an Op, or another function of x and λ, to the checks."""
+
+    scale_gradient = staticmethod(revgrad_theano.ScaleGradient())
 
     def __init__(self, reverse):
         self.reverse = reverse
@@ -31,7 +36,7 @@ class UnoptimizedHarness(TheanoHarness):
 
     mode = UNOPTIMIZED
     examples = 5
-    expected_failures = {"no_trace": "nothing is rewritten"}
+    expected_failures = {"zero_overhead": "nothing is rewritten"}
 
 
 @conformance("theano")
@@ -53,47 +58,22 @@ def test_without_rewrites(check):
 
 
 class Wrong(ReverseGradient):
-    """The true Op with the factor of its gradient replaced."""
+    """The true Op with another rule for its gradient."""
 
-    def factor(self, x, lam, g):
+    def rule(self, x, lam, g):
         return -lam * g
 
     def L_op(self, inputs, outputs, output_gradients):
         (g,) = output_gradients
-        return [self.factor(*inputs, g), theano.gradient.DisconnectedType()()]
+        return [self.rule(*inputs, g), theano.gradient.DisconnectedType()()]
 
     def R_op(self, inputs, eval_points):
-        return [self.factor(*inputs, eval_points[0])]
-
-
-class SignLost(Wrong):
-    def factor(self, x, lam, g):
-        return lam * g
-
-
-class LamSquared(Wrong):
-    def factor(self, x, lam, g):
-        return -(lam**2) * g
-
-
-class CotangentIgnored(Wrong):
-    def factor(self, x, lam, g):
-        return -lam * T.ones_like(g)
-
-
-class WrongForNonFinite(Wrong):
-    def factor(self, x, lam, g):
-        return T.switch(T.isinf(g), 0, -lam * g)
+        return [self.rule(*inputs, eval_points[0])]
 
 
 class DtypeRaised(Wrong):
-    def factor(self, x, lam, g):
+    def rule(self, x, lam, g):
         return -T.cast(lam, "float64") * g
-
-
-class WrongForHalf(Wrong):
-    def factor(self, x, lam, g):
-        return -lam * g if g.dtype != "float16" else -T.sqr(T.sqrt(lam)) * g
 
 
 class ScaleInPlace(Op):
@@ -102,7 +82,7 @@ class ScaleInPlace(Op):
     __props__ = ()
 
     def make_node(self, g, lam):
-        return Apply(self, [g, lam], [g.type()])
+        return basic.Apply(self, [g, lam], [g.type()])
 
     def perform(self, node, inputs, output_storage):
         g, lam = inputs
@@ -110,7 +90,7 @@ class ScaleInPlace(Op):
 
 
 class WritesInPlace(Wrong):
-    def factor(self, x, lam, g):
+    def rule(self, x, lam, g):
         return ScaleInPlace()(g, lam)
 
 
@@ -134,11 +114,6 @@ class LearnableLam(Wrong):
         return [-lam * g, -(x * g).sum()]
 
 
-class ForwardModeIsIdentity(Wrong):
-    def R_op(self, inputs, eval_points):
-        return [eval_points[0]]
-
-
 class ForwardModeIsZero(Wrong):
     def R_op(self, inputs, eval_points):
         return [T.zeros_like(eval_points[0])]
@@ -147,7 +122,7 @@ class ForwardModeIsZero(Wrong):
 class SecondOrderWrong(Wrong):
     """The gradient hides how it depends on x, as a rule written on values does."""
 
-    def factor(self, x, lam, g):
+    def rule(self, x, lam, g):
         return -theano.gradient.disconnected_grad(lam * g)
 
 
@@ -157,6 +132,12 @@ class NotTransparent(Wrong):
     def perform(self, node, inputs, output_storage):
         x, lam = inputs
         output_storage[0][0] = np.asarray((1 + lam) * x - lam * x, dtype=x.dtype)
+
+
+class NoViewMap(Wrong):
+    """Does not say that its output is a view, which Theano then lets others overwrite."""
+
+    view_map = {}
 
 
 class Copies(Wrong):
@@ -169,6 +150,7 @@ class NotRemoved(Op):
 
     __props__ = ()
     view_map = {0: [0]}
+    factor, pulled, node = ReverseGradient.factor, ReverseGradient.pulled, ReverseGradient.node
     make_node = ReverseGradient.make_node
     perform = ReverseGradient.perform
     L_op = ReverseGradient.L_op
@@ -184,7 +166,7 @@ class LamInTheOp(ReverseGradient):
         self.lam = lam
 
     def make_node(self, x):
-        return Apply(self, [x], [x.type()])
+        return basic.Apply(self, [x], [x.type()])
 
     def connection_pattern(self, node):
         return [[True]]
@@ -201,7 +183,7 @@ class LostByPickle(Wrong):
 
     strength = -1
 
-    def factor(self, x, lam, g):
+    def rule(self, x, lam, g):
         return self.strength * lam * g
 
     def __getstate__(self):
@@ -212,71 +194,28 @@ class LostByPickle(Wrong):
 
 
 class AnyShape(ReverseGradient):
+    """Takes every variable as λ."""
+
     def make_node(self, x, lam):
         if not isinstance(lam, theano.Variable):
-            lam = as_lambda(lam, x)
-        return Apply(self, [x, T.cast(lam, x.dtype)], [x.type()])
-
-
-class ScalarsOnly(ReverseGradient):
-    def make_node(self, x, lam):
-        if isinstance(lam, theano.Variable) and lam.ndim:
-            lam = lam.mean()
-        return super().make_node(x, lam)
+            lam = resolve(x, lam, native)
+        return basic.Apply(self, [x, T.cast(lam, x.dtype)], [x.type()])
 
 
 class LamAliased(ReverseGradient):
     def make_node(self, x, lam):
         if type(lam) is np.ndarray and lam.dtype == x.dtype:
-            return Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
+            return basic.Apply(self, [x, T.constant(lam, dtype=x.dtype)], [x.type()])
         return super().make_node(x, lam)
-
-
-class AnyDtype(ReverseGradient):
-    def make_node(self, x, lam):
-        return Apply(self, [x, T.as_tensor_variable(np.float32(lam))], [x.type()])
-
-
-class WrongFor4d(Wrong):
-    def factor(self, x, lam, g):
-        return -lam * g if g.ndim < 4 else -2 * lam * g
 
 
 def grad_scale(x, lam):
     return theano.gradient.grad_scale(x, -lam)
 
 
-def unjudged(x, lam):
-    return ReverseGradient().make_node(x, abs(float(lam or 1))).outputs[0]
-
-
-def baked(x, lam):
-    return revgrad.reverse(x, lam.value if isinstance(lam, revgrad.LambdaVariable) else lam)
-
-
-_last = []
-
-
-def last_lam_of_any_thread(x, lam):
-    _last[:] = [lam]
-
-    class Shared(Wrong):
-        def factor(self, x, lam, g):
-            return -as_lambda(_last[0], x) * g
-
-    return Shared()(x, lam)
-
-
 def folklore(x, lam):
-    lam = as_lambda(lam, x)
+    lam = resolve(x, lam, native)
     return (1 + lam) * theano.gradient.disconnected_grad(x) - lam * x
-
-
-def twice_is_once(x, lam):
-    """Takes a reversal of a reversal for the same one."""
-    if x.owner and isinstance(x.owner.op, ReverseGradient):
-        return revgrad.reverse(x.owner.inputs[0], lam)
-    return revgrad.reverse(x, lam)
 
 
 def not_in_scan(x, lam):
@@ -284,57 +223,29 @@ def not_in_scan(x, lam):
     return x if (x.name or "").startswith("xs[") else revgrad.reverse(x, lam)
 
 
-def by_whole_lam(x, lam):
-    """Remembers the reversal of an x by the whole part of λ."""
-    if not hasattr(x.tag, "reversals"):
-        x.tag.reversals = {}
-    return x.tag.reversals.setdefault(int(lam), revgrad.reverse(x, lam))
-
-
 WRONG = [
     ("identity", folklore),
     ("identity", NotTransparent()),
     ("no_copy", Copies()),
-    ("nothing_written", WritesInPlace()),
-    ("any_cotangent", SignLost()),
-    ("any_cotangent", LamSquared()),
-    ("any_cotangent", CotangentIgnored()),
-    ("any_cotangent", WrongForNonFinite()),
+    ("no_inplace_write", WritesInPlace()),
+    ("in_place_writes", NoViewMap()),
     ("dtype_of_x", DtypeRaised()),
     ("dtype_of_graph_lambda", DtypeRaised()),
-    ("half_precision", WrongForHalf()),
     ("zero_lambda", DisconnectedAtZero()),
     ("no_gradient_for_lambda", LearnableLam()),
-    ("twice", twice_is_once),
-    ("stay_apart", by_whole_lam),
+    ("known_lambda_rejected", AnyShape()),
     ("survives_rewriting", grad_scale),
     ("survives_rewriting", lambda x, lam: LamInTheOp(lam)(x)),
-    ("judged", unjudged),
-    ("variable_shows", baked),
-    ("forward_mode", ForwardModeIsIdentity()),
     ("forward_mode", ForwardModeIsZero()),
     ("second_order", SecondOrderWrong()),
     ("vectorised", not_in_scan),
-    ("no_trace", NotRemoved()),
-    ("no_trace", folklore),
+    ("zero_overhead", NotRemoved()),
+    ("zero_overhead", folklore),
     ("copies_reverse", LostByPickle()),
-    ("any_shape", WrongFor4d()),
     ("lambda_array", LamAliased()),
     ("graph_lambda_array", AnyShape()),
-    ("graph_lambda_array", ScalarsOnly()),
-    ("integers_refused", AnyDtype()),
-    ("threads_agree", last_lam_of_any_thread),
 ]
-
-
-ELSEWHERE = {
-    "variable_at_forward",
-    "compiled_once",
-    "schedule_in_graph",
-    "claims_resolve",
-    "discovery_is_light",
-}
-"""They are about the backend, its record and its plugin: see the wrong backends of the kit."""
+"""What goes wrong in Theano alone. The suite's own tests hold a wrong backend for every check."""
 
 
 def name_of(wrong):
@@ -351,10 +262,6 @@ def test_a_wrong_reversal_is_caught(check, wrong):
     assert result.outcome == "failed"
     # It is the clause that catches it, and no assertion of Theano's own.
     assert isinstance(result.error.__context__, Mismatch), result.reason
-
-
-def test_every_check_has_a_wrong_reversal():
-    assert {check for check, _ in WRONG} == set(CHECKS) - ELSEWHERE
 
 
 def test_a_claim_that_is_too_narrow_is_caught():

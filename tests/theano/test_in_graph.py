@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from schedule_examples import EXAMPLES, OWN, parabola
+from schedule_examples import EXAMPLES, OWN, label, parabola
 
 import revgrad
-from revgrad.schedules import Constant, Dann, Linear, Sequence, progress
+from revgrad.schedules import Constant, Dann, Linear, Sequential, progress
 
 try:
     from theano.configparser import change_flags
@@ -32,7 +32,7 @@ def values(schedule, p, ps, mode=PY):
 
 @pytest.mark.parametrize("mode", [PY, UNOPTIMIZED], ids=["optimized", "as it is"])
 @pytest.mark.parametrize("dtype", RTOL)
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=repr)
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=label)
 def test_a_schedule_in_the_graph_is_the_schedule_in_python(schedule, dtype, mode):
     p = T.scalar("p", dtype=dtype)
     lam = schedule(p)
@@ -62,7 +62,7 @@ def test_the_dtype_of_p_counts_not_floatX(dtype, floatX):
         assert Dann()(T.bscalar()).dtype == floatX
 
 
-@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=repr)
+@pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=label)
 def test_a_vector_of_progress(schedule):
     ps = np.linspace(0, 1, 11)
     p = T.dvector("p")
@@ -71,13 +71,13 @@ def test_a_vector_of_progress(schedule):
 
 
 def test_the_c_code_gives_the_same():
-    p, schedule = T.dscalar("p"), Sequence([Linear(0.3, 0.1), Dann(low=0.1)], [0.3])
+    p, schedule = T.dscalar("p"), Sequential([Linear(0.3, 0.1), Dann(low=0.1)], [0.3])
     run = theano.function([p], schedule(p))
     for each in PS:
         np.testing.assert_allclose(run(each), schedule(each), rtol=1e-14)
 
 
-@pytest.mark.parametrize("own", OWN[:2], ids=["Delayed", "Sequence"])
+@pytest.mark.parametrize("own", OWN[:2], ids=["Delayed", "Sequential"])
 @pytest.mark.parametrize("dtype", RTOL)
 def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     p = T.scalar("p", dtype=dtype)
@@ -87,7 +87,9 @@ def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     np.testing.assert_allclose(values(own, p, ps), expected, rtol=RTOL[dtype], atol=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=repr)
+@pytest.mark.parametrize(
+    "schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=label
+)
 def test_a_nan_goes_through(schedule):
     if len(getattr(schedule, "points", (0, 0))) == 1:
         return  # it is a constant as well
@@ -116,7 +118,7 @@ def test_progress_in_the_graph_is_progress_in_python(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "float32", "float64"])
-@pytest.mark.parametrize("schedule", [Dann(), OWN[0], EXAMPLES[-3]], ids=repr)
+@pytest.mark.parametrize("schedule", [Dann(), OWN[0], EXAMPLES[-3]], ids=label)
 def test_a_step_counter_drives_lam_inside_one_compiled_function(schedule, dtype):
     total, x = 10, T.dvector("x")
     step = theano.shared(np.asarray(0, dtype), name="step")
@@ -144,7 +146,7 @@ def test_a_jump_falls_on_the_same_step(total, dtype):
     step = T.vector("step", dtype=dtype)
     steps = np.arange(total + 1)
     boundaries = [each / total for each in steps[1:-1]][:: 1 + total // 6]
-    schedule = Sequence([Constant(i) for i in range(len(boundaries) + 1)], boundaries)
+    schedule = Sequential([Constant(i) for i in range(len(boundaries) + 1)], boundaries)
     for mode in (PY, UNOPTIMIZED):
         run = theano.function([step], schedule(progress(step, total)), mode=mode)
         np.testing.assert_array_equal(

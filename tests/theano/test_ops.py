@@ -1,8 +1,11 @@
 """`ReverseGradient` in every mode and construct of Theano that people meet."""
 
+import copy
 import pickle
+import pickletools
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -16,8 +19,11 @@ from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 from theano.tensor.nnet import conv2d
 
+from support.examples import run_examples
+
 import revgrad
-from revgrad_theano import ReverseGradient, reverse_gradient
+from revgrad_theano import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
+from revgrad_theano.native import native
 from revgrad_theano.testing import TheanoHarness
 
 MODES = {
@@ -30,8 +36,12 @@ MODES = {
 }
 
 
+PY = theano.Mode(linker="py", optimizer="fast_run")
+
+
 def nodes(function):
-    return [n for n in function.maker.fgraph.toposort() if isinstance(n.op, ReverseGradient)]
+    ops = ReverseGradient, ScaleGradient
+    return [n for n in function.maker.fgraph.toposort() if isinstance(n.op, ops)]
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
@@ -99,24 +109,23 @@ def test_the_op_needs_no_registered_backend():
         revgrad.register(spec)
 
 
-def test_what_is_no_tensor_is_refused():
+def test_what_is_not_a_tensor_is_rejected():
     with pytest.raises(revgrad.UnsupportedTypeError, match="Theano makes no tensor of a NoneType"):
         revgrad.reverse(None, 1.0, backend="theano")
 
 
-def test_no_trace_in_any_mode_that_rewrites():
+@pytest.mark.parametrize("op", [reverse_gradient, scale_gradient])
+def test_nothing_is_left_in_any_mode_that_rewrites(op):
     x = T.fvector("x")
     for optimizer in ("fast_run", "fast_compile", "fast_run_stable", "stabilize"):
         mode = theano.Mode(linker="py", optimizer=optimizer)
-        assert not nodes(theano.function([x], reverse_gradient(x, 0.5) + 1, mode=mode)), optimizer
+        assert not nodes(theano.function([x], op(x, 0.5) + 1, mode=mode)), optimizer
 
 
 def test_one_variable_has_one_cell_for_all_reversals():
     lam, x = revgrad.LambdaVariable(0.5), T.fvector("x")
     one, two = revgrad.reverse(x, lam), revgrad.reverse(2 * x, lam)
-    assert [each.owner.inputs[1].owner.inputs[0] for each in (one, two)] == [
-        lam.cell(revgrad.get_backend("theano"))
-    ] * 2
+    assert [each.owner.inputs[1].owner.inputs[0] for each in (one, two)] == [lam.cell(native)] * 2
     g = theano.function([x], theano.grad((one + two).sum(), x))
     lam.value = 2.0
     np.testing.assert_array_equal(g(np.ones(2, "float32")), [-6.0, -6.0])
@@ -149,7 +158,10 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (lambda: T.cscalar("z"), "λ must be real; got the Theano variable z of dtype complex64"),
+        (
+            lambda: T.cscalar("z"),
+            "λ must be real; got a value of dtype complex64. Cast it to a float dtype.",
+        ),
         (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
         (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x"),
         (lambda: np.ones((2, 2)), "λ of shape (2, 2) does not broadcast"),
@@ -157,17 +169,19 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
         (object, "or a Theano tensor; got an object of type builtins.object"),
     ],
 )
-def test_a_lam_that_is_none_is_refused(lam, words):
+def test_what_is_not_a_lambda_is_rejected(lam, words):
     with pytest.raises(revgrad.InvalidLambdaError) as caught:
         revgrad.reverse(T.fvector("x"), lam())
     assert words in str(caught.value)
 
 
-def test_variables_that_are_no_tensors_are_refused():
+def test_variables_that_are_not_tensors_are_rejected():
     import theano.typed_list
 
     for x in (theano.scalar.float32("s"), theano.typed_list.TypedListType(T.fvector)("list")):
-        with pytest.raises(revgrad.UnsupportedTypeError, match="neither a tensor nor a sparse"):
+        with pytest.raises(
+            revgrad.UnsupportedTypeError, match="Expected a tensor or a sparse matrix"
+        ):
             revgrad.reverse(x, 1.0)
 
 
@@ -203,17 +217,20 @@ def test_sparse(format):
     assert out.dtype == gradient.dtype == "float32" and out.format == format
     np.testing.assert_array_equal(out.toarray(), value.toarray())
     np.testing.assert_allclose(gradient.toarray(), -value.toarray(), rtol=1e-6)
-    with pytest.raises(revgrad.InvalidLambdaError, match="A sparse x takes a scalar λ"):
+    scaled = theano.grad((theano.sparse.dense_from_sparse(scale_gradient(x, -2.0)) ** 2).sum(), x)
+    doubled = theano.function([x], scaled, mode=theano.Mode("py", None))(value)
+    np.testing.assert_allclose(doubled.toarray(), -4 * value.toarray(), rtol=1e-6)
+    with pytest.raises(revgrad.InvalidLambdaError, match="A sparse x takes a scalar λ or factor"):
         revgrad.reverse(x, np.ones((5, 1)))
 
 
-def test_sparse_leaves_no_trace_in_a_compiled_function():
+def test_nothing_sparse_is_left_in_a_compiled_function():
     x = theano.sparse.csr_matrix("x", "float32")
     function = theano.function([x], theano.sparse.dense_from_sparse(revgrad.reverse(x, 0.5)))
     assert not nodes(function)
 
 
-def test_complex_is_refused_because_theano_differentiates_none():
+def test_complex_is_rejected_because_theano_differentiates_none():
     z = T.cvector("z")
     with pytest.raises(TypeError):
         theano.grad(abs(z).sum(), z)
@@ -370,15 +387,13 @@ def test_the_residual_form_on_theanos_disconnected_grad():
     """The core's helper for frameworks with a stop_gradient only, on a framework that has one."""
     from revgrad.backend import residual_form
 
-    class xp:
-        where, zeros_like = T.switch, T.zeros_like
-
-        @staticmethod
-        def isfinite(a):
-            return T.invert(T.or_(T.isnan(a), T.isinf(a)))
-
+    xp = types.SimpleNamespace(
+        where=T.switch,
+        zeros_like=T.zeros_like,
+        isfinite=lambda a: T.invert(T.or_(T.isnan(a), T.isinf(a))),
+    )
     x = T.fvector("x")
-    y = residual_form(x, np.float32(0.3), theano.gradient.disconnected_grad, xp)
+    y = residual_form(x, np.float32(-0.3), theano.gradient.disconnected_grad, xp)
     value = np.array([1.5, -0.0, 0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], "float32")
     mode = theano.Mode("py", None)
     out = theano.function([x], y, mode=mode)(value)
@@ -390,3 +405,243 @@ def test_the_residual_form_on_theanos_disconnected_grad():
     value = np.array([1.0, -2.0], "float32")
     np.testing.assert_allclose(run(value)[0], -0.3 * 3 * value**2, rtol=1e-6)
     np.testing.assert_allclose(run(value)[1], 0.09 * 6 * value, rtol=1e-6)
+
+
+# --- what is known of λ when the graph is built ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        lambda value: T.constant(value),
+        lambda value: T.constant(np.array([1.0, value])),
+        lambda value: T.cast(value, "float32"),
+        lambda value: T.cast(T.constant(value), theano.config.floatX),
+    ],
+    ids=["scalar", "vector", "cast", "cast constant"],
+)
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_a_constant_of_the_graph_is_validated_like_a_number(constant, value):
+    x = T.fvector("x")
+    with pytest.raises(revgrad.InvalidLambdaError, match="must be a real, finite number >= 0; got"):
+        revgrad.reverse(x, constant(value))
+    if value == -1.0:
+        assert revgrad.scale_gradient(x, constant(value)).type == x.type
+    else:
+        with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite"):
+            revgrad.scale_gradient(x, constant(value))
+
+
+# --- λ whose lengths Theano learns at run time ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mode", [PY, theano.Mode("py", None), "FAST_RUN"], ids=["py", "plain", "C"]
+)
+@pytest.mark.parametrize(
+    "kind, shape",
+    [
+        (T.dmatrix, (2, 4)),
+        (T.dmatrix, (3, 1)),
+        (T.dmatrix, (1, 4)),
+        (T.dcol, (2, 1)),
+        (T.drow, (1, 3)),
+        (T.dvector, (1,)),
+        (T.dvector, (3,)),
+        (lambda name: np.ones((2, 1)), None),
+    ],
+)
+def test_a_lam_that_does_not_fit_the_x_of_a_run_is_an_error_of_the_run(mode, kind, shape):
+    """A cotangent of ones is rewritten to λ alone: the gradient would have the shape of λ."""
+    x, lam = T.dmatrix("x"), kind("lam")
+    inputs, values = ([x, lam], [np.ones(shape)]) if shape else ([x], [])
+    y = revgrad.reverse(x, lam)
+    for pulled in (theano.grad(y.sum(), x), theano.Rop(y, x, T.ones_like(x))):
+        run = theano.function(inputs, pulled, mode=mode)
+        with pytest.raises(revgrad.InvalidLambdaError, match="does not broadcast to x: expected"):
+            run(np.ones((3, 4)), *values)
+
+
+@pytest.mark.parametrize(
+    "kind, shape, more",
+    [
+        (T.dscalar, (), 0),
+        (T.dcol, (3, 1), 2),
+        (T.drow, (1, 4), 2),
+        (T.dvector, (4,), 2),
+        (T.dmatrix, (3, 4), 3),
+    ],
+)
+def test_what_the_check_of_lengths_costs(kind, shape, more):
+    """One node, and one for each length of x; none for a scalar."""
+    x, lam, g = T.dmatrix("x"), kind("lam"), T.dmatrix("g")
+    pulled = theano.Lop(revgrad.reverse(x, lam), x, g)
+    run, plain = (
+        theano.function([x, lam, g], each, mode=PY, on_unused_input="ignore")
+        for each in (pulled, -lam * g)
+    )
+    value = np.arange(12.0).reshape(3, 4)
+    strength = np.arange(np.prod(shape)).reshape(shape)
+    np.testing.assert_array_equal(run(value, strength, value), -strength * value)
+    nodes_of = [len(each.maker.fgraph.toposort()) for each in (run, plain)]
+    assert nodes_of[0] - nodes_of[1] == more
+
+
+def test_the_second_derivative_through_a_lam_with_lengths():
+    x, lam = T.dvector("x"), T.dvector("lam")
+    gradient = theano.grad((revgrad.reverse(x, lam) ** 3).sum(), x)
+    run = theano.function([x, lam], theano.grad(gradient.sum(), x), mode=PY)
+    np.testing.assert_allclose(run([1.0, 2.0], [0.5, 3.0]), [0.25 * 6, 9 * 12])
+
+
+@pytest.mark.parametrize("linker", ["cvm", "py"])
+@pytest.mark.parametrize("change, sign", [(revgrad.reverse, -1), (revgrad.scale_gradient, 1)])
+@pytest.mark.parametrize("shape", [(), (3, 1), (2,), (1, 2), (3, 2)])
+def test_the_sparse_gradient_of_a_gather(linker, change, sign, shape):
+    """The C code of sparse * dense checks no shapes: it gave wrong numbers for a λ per row."""
+    w, index = T.dmatrix("w"), T.ivector("index")
+    lam = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    rows = theano.sparse_grad(change(w, lam)[index])
+    gradient = theano.grad((rows * T.constant([[1.0, 10.0]])).sum(), w)
+    run = theano.function([w, index], gradient, mode=theano.Mode(linker, "fast_run"))
+    found = run(np.ones((3, 2)), np.array([0, 2, 2], "int32"))
+    if shape == ():
+        found = found.toarray()  # it stays sparse
+    np.testing.assert_array_equal(found, sign * lam * np.array([[1, 10], [0, 0], [2, 20]]))
+
+
+# --- copies that take λ along ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
+    ids=["copy", "pickle"],
+)
+def test_a_variable_copied_with_its_graph_and_its_function_drives_the_copies(twin):
+    lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
+    y = revgrad.reverse(x, lam)
+    function = theano.function([x], theano.grad(y.sum(), x), mode=PY)
+    other = {}
+    other["lam"], other["function"], other["x"], other["y"] = twin((lam, function, x, y))
+    graph = theano.function([other["x"]], theano.grad(other["y"].sum(), other["x"]), mode=PY)
+    for value in (3.0, 4.0):
+        other["lam"].value = value
+        assert [run([1.0])[0] for run in (other["function"], graph, function)] == [
+            -value,
+            -value,
+            -0.5,
+        ]
+    lam.value = 7.0
+    assert [run([1.0])[0] for run in (other["function"], graph, function)] == [-4.0, -4.0, -7.0]
+
+
+def test_a_function_copied_alone_keeps_the_value_of_that_moment():
+    lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
+    function = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x), mode=PY)
+    alone, variable = copy.deepcopy(function), copy.deepcopy(lam)
+    lam.value, variable.value = 2.0, 3.0
+    assert alone([1.0]) == [-0.5] and function([1.0]) == [-2.0]
+
+
+def test_pickles_name_no_private_module():
+    lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
+    y = revgrad.scale_gradient(revgrad.reverse(x, lam), -1)
+    named = {
+        argument.split(" ")[0]
+        for opcode, argument, _ in pickletools.genops(pickle.dumps((lam, y), 2))
+        if opcode.name == "GLOBAL" and argument.startswith("revgrad")
+    }
+    assert named == {"revgrad", "revgrad_theano", "revgrad_theano.native"}
+
+
+# --- several outputs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["fast_run", None])
+@pytest.mark.parametrize("linker", ["py", "c|py"])
+def test_outputs_that_are_equal_do_not_share_memory(linker, optimizer):
+    mode = theano.Mode(linker, optimizer)
+    x, shared = T.dvector("x"), theano.shared(np.ones(3))
+    h = x * 2
+    run = theano.function(
+        [x],
+        [x, revgrad.reverse(h, 1.0), h, revgrad.reverse(x, 5.0)],
+        mode=mode,
+        updates=[(shared, revgrad.reverse(h, 2.0))],
+    )
+    value = np.ones(3)
+    arrays = [value, *run(value), shared.get_value(borrow=True)]
+    for i, one in enumerate(arrays):
+        assert not any(np.shares_memory(one, other) for other in arrays[:i])
+    arrays[2][:] = -100
+    np.testing.assert_array_equal(shared.get_value(), [2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(run(value)[1], [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("optimizer", ["fast_run", None])
+def test_a_parameter_that_is_reversed_and_updated(optimizer):
+    """The new value of a shared variable is computed from the old one, reversed or not."""
+    w = theano.shared(np.array([1.0, 2.0]))
+    y = revgrad.reverse(w, 0.5)
+    cost = (y**2).sum() + (w**2).sum()
+    train = theano.function(
+        [],
+        [w, y, cost],
+        updates=[(w, y - 0.1 * theano.grad(cost, w))],
+        mode=theano.Mode("py", optimizer),
+    )
+    expected = np.array([1.0, 2.0])
+    for _ in range(3):
+        old, same, value = train()
+        np.testing.assert_allclose(old, expected)
+        np.testing.assert_allclose(same, expected)
+        np.testing.assert_allclose(value, 2 * (expected**2).sum())
+        expected = expected - 0.1 * (2 - 0.5 * 2) * expected
+    np.testing.assert_allclose(w.get_value(), expected)
+
+
+def test_an_op_that_works_in_place_is_right_or_an_error():
+    programs = TheanoHarness().in_place(lambda x: revgrad.reverse(x, 0.5), (3,), "float64")
+    value = np.array([1.0, -2.0, 3.0])
+    outcomes = {}
+    for name, (written, copied) in programs.items():
+        expected = copied(value.copy(), value.copy())
+        try:
+            came = written(value.copy(), value.copy())
+        except ValueError as error:
+            assert str(error) == "graph contains cycles"
+            outcomes[name] = "error"
+        else:
+            np.testing.assert_allclose(came, expected)
+            outcomes[name] = "right"
+    assert outcomes == {
+        "exp_inplace, with h afterwards": "error",
+        "exp_inplace, with a function of h": "right",
+        "inc_subtensor in place": "right",
+        "an input that may be overwritten": "right",
+    }
+
+
+# --- the factor -----------------------------------------------------------------------------------
+
+
+def test_some_samples_are_reversed():
+    x, mask, lam = T.dmatrix("x"), T.bcol("mask"), revgrad.LambdaVariable(0.5)
+    strength = T.switch(mask, -lam.cell(native), 1.0)
+    run = theano.function([x, mask], theano.grad(scale_gradient(x, strength).sum(), x))
+    mask = np.array([[1], [0]], "int8")
+    np.testing.assert_array_equal(run(np.ones((2, 2)), mask), [[-0.5, -0.5], [1, 1]])
+    lam.value = 2.0
+    np.testing.assert_array_equal(run(np.ones((2, 2)), mask), [[-2, -2], [1, 1]])
+
+
+def test_the_names_of_the_package_and_their_examples():
+    import revgrad_theano
+
+    assert dir(revgrad_theano) == revgrad_theano.__all__
+    for name in revgrad_theano.__all__:
+        assert getattr(revgrad_theano, name).__module__ == "revgrad_theano"
+    assert run_examples(revgrad_theano)
+    with pytest.raises(AttributeError, match="has no attribute 'Reverse'; it has ReverseGradient"):
+        revgrad_theano.Reverse

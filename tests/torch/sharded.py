@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecision, fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
 from torch.nn.parallel import DistributedDataParallel
@@ -111,15 +112,67 @@ def ranks_that_disagree(rank):
 
 def fsdp(rank):
     model = Moons()
-    wrapped = FullyShardedDataParallel(
-        model, device_id=torch.device("cpu"), use_orig_params=True
-    )
+    wrapped = FullyShardedDataParallel(model, device_id=torch.device("cpu"), use_orig_params=True)
     train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
     with FullyShardedDataParallel.summon_full_params(wrapped):
         agrees(
             (name.replace("_fsdp_wrapped_module.", ""), value.clone())
             for name, value in wrapped.named_parameters()
         )
+
+
+def fsdp_that_casts_buffers(rank):
+    """λ is not rounded, neither in the gradient nor in the buffer."""
+    model = torch.nn.Sequential(GradientReversal(0.1), torch.nn.Linear(2, 1, bias=False))
+    wrapped = FullyShardedDataParallel(
+        model,
+        device_id=torch.device("cpu"),
+        mixed_precision=MixedPrecision(buffer_dtype=torch.bfloat16),
+        use_orig_params=True,
+    )
+    for _ in range(2):
+        x = torch.ones(2, requires_grad=True)
+        wrapped(x).sum().backward()
+    with FullyShardedDataParallel.summon_full_params(wrapped):
+        torch.testing.assert_close(x.grad, -torch.tensor(0.1) * model[1].weight[0], rtol=0, atol=0)
+    assert model[0].lam == torch.tensor(0.1)
+
+
+def fsdp_from_a_meta_device(rank):
+    """The module is materialised empty, and reset."""
+    with torch.device("meta"):
+        model = Moons(0.7)
+    wrapped = FullyShardedDataParallel(model, device_id=torch.device("cpu"), use_orig_params=True)
+    wrapped(torch.ones(1, 2))
+    assert model.reversal.lam == torch.tensor(0.7)
+
+
+def fully_sharded_from_a_state_of_rank_0(rank):
+    with torch.device("meta"):
+        model = Moons(0.2)
+    fully_shard(model, mesh=MESH)
+    model.to_empty(device="cpu")
+    state = Moons(0.7).state_dict() if rank == 0 else {}
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_model_state_dict(model, state, options=options)
+    assert model.reversal.lam == torch.tensor(0.7) and model.reversal.lam.device.type == "cpu"
+
+
+def compiled_with_three_heads(rank):
+    """The features are an output too, and a second reversal (C21)."""
+
+    class Heads(Moons):
+        def forward(self, x):
+            h = self.features(x)
+            return h, self.reversal(h), revgrad.reverse(h, 5.0)
+
+    model = Heads()
+    wrapped = torch.compile(DistributedDataParallel(model), backend="aot_eager")
+    h, one, five = wrapped(torch.ones(2, 2))
+    (100 * h + 10 * one + five).sum().backward()
+    other = Moons()
+    ((100 - 10 - 5) * other.features(torch.ones(2, 2))).sum().backward()
+    torch.testing.assert_close(model.features[0].bias.grad, other.features[0].bias.grad)
 
 
 def fully_sharded(rank):
@@ -144,6 +197,17 @@ def dtensor(rank):
             torch.testing.assert_close(x.grad.full_tensor(), -torch.ones(4, 3))
 
 
+def dtensor_with_one_lambda_per_sample(rank):
+    lam = torch.arange(4.0).reshape(4, 1)
+    for placement in (Shard(0), Replicate()):
+        x = distribute_tensor(torch.ones(4, 3), MESH, [placement]).requires_grad_()
+        g = distribute_tensor(torch.ones(4, 3), MESH, [placement])
+        with CommDebugMode() as sent:
+            revgrad.reverse(x, lam).backward(g)
+        assert x.grad.placements == (placement,) and sent.get_total_counts() == 0
+        torch.testing.assert_close(x.grad.full_tensor(), -lam.expand(4, 3))
+
+
 SCENARIOS = {
     function.__name__: function
     for function in (
@@ -152,9 +216,14 @@ SCENARIOS = {
         compiled,
         driven_by_a_variable,
         ranks_that_disagree,
+        compiled_with_three_heads,
         fsdp,
+        fsdp_that_casts_buffers,
+        fsdp_from_a_meta_device,
         fully_sharded,
+        fully_sharded_from_a_state_of_rank_0,
         dtensor,
+        dtensor_with_one_lambda_per_sample,
     )
 }
 

@@ -1,4 +1,4 @@
-"""The page "Come from another PyTorch layer": every cell of its tables is computed."""
+"""The page on migration from other PyTorch layers: every cell of its tables is computed."""
 
 import importlib
 import importlib.metadata
@@ -103,12 +103,12 @@ def factor(y):
     return f"`{ratio:+.3g} g`" if ratio else "`0 g`"
 
 
-def refused(make):
-    """Return what `make` returns, or "refused"."""
+def rejected(make):
+    """Return what `make` returns, or "rejected"."""
     try:
         return make()
     except (TypeError, ValueError):
-        return "refused"
+        return "rejected"
 
 
 def default(published, cell):
@@ -150,7 +150,7 @@ def learnable(published, cell):
         (seen,) = torch.autograd.grad(y.sum(), lam, allow_unused=True)
         return "ignored" if seen is None else "learned"
 
-    return refused(run)
+    return rejected(run)
 
 
 def per_sample(published, cell):
@@ -160,7 +160,7 @@ def per_sample(published, cell):
         torch.testing.assert_close(seen, -lam * G)
         return "yes"
 
-    return refused(run)
+    return rejected(run)
 
 
 def half(published, cell):
@@ -177,7 +177,7 @@ def integers(published, cell):
         kind = str(y.dtype).replace("torch.", "")
         return "passes" if kind == "int64" else f"becomes {kind}"
 
-    return refused(run)
+    return rejected(run)
 
 
 def copied(published, cell):
@@ -188,8 +188,10 @@ CELLS = {
     "version": lambda published, cell: version(cell),
     "λ, and its default": default,
     "gradient for λ = 0.7": lambda published, cell: factor(published.layer(0.7)(X)),
-    "gradient for λ = -1": lambda published, cell: refused(lambda: factor(published.call(X, -1.0))),
-    "gradient for λ = nan": lambda published, cell: refused(
+    "gradient for λ = -1": lambda published, cell: rejected(
+        lambda: factor(published.call(X, -1.0))
+    ),
+    "gradient for λ = nan": lambda published, cell: rejected(
         lambda: factor(published.call(X, float("nan")))
     ),
     "the same, made with the integer 1": lambda published, cell: changed(published, cell, first=1),
@@ -231,7 +233,7 @@ def test_every_row_has_its_computation():
     assert {line[0] for line in FACTS[2:]} == {*CELLS, "λ changes by"}
 
 
-@pytest.mark.parametrize("theirs, ours", [line for line in MIGRATION[2:]])
+@pytest.mark.parametrize("theirs, ours", list(MIGRATION[2:]))
 def test_a_row_of_the_migration(theirs, ours):
     def gradient(cell):
         dotted, rest = re.fullmatch(r"`([\w.]+)(\(.*)`", cell).groups()

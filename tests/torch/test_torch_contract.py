@@ -6,7 +6,7 @@ import torch
 import revgrad
 from revgrad.testing import CHECKS, conformance, run_check
 from revgrad_torch import GradientReversal, reverse_gradient
-from revgrad_torch.ops import _factor
+from revgrad_torch.native import native
 from revgrad_torch.testing import EagerTorchHarness, TorchHarness
 
 
@@ -40,7 +40,14 @@ def by_module(x, lam):
     return GradientReversal(lam)(x)
 
 
-CLAUSES_ON_VALUES = ["identity", "any_cotangent", "zero_lambda", "twice", "stay_apart", "judged"]
+CLAUSES_ON_VALUES = [
+    "identity",
+    "any_cotangent",
+    "zero_lambda",
+    "double_reversal",
+    "stay_apart",
+    "invalid_lambda_rejected",
+]
 
 
 @pytest.mark.parametrize("check", CLAUSES_ON_VALUES)
@@ -54,7 +61,7 @@ def test_the_module_keeps_the_clauses_on_values(check):
 
 
 def by_function(backward, forward=torch.Tensor.detach, pushed=None):
-    """Return a reversal made of an autograd Function, which judges as ours does."""
+    """Return a reversal made of an autograd Function, which validates as ours does."""
 
     class Wrong(torch.autograd.Function):
         @staticmethod
@@ -71,8 +78,7 @@ def by_function(backward, forward=torch.Tensor.detach, pushed=None):
 
     def reverse(x, lam):
         reverse_gradient(x, lam)
-        lam = lam.value if isinstance(lam, revgrad.LambdaVariable) else lam
-        return Wrong.apply(x, _factor(revgrad.backend.normalize_lambda(lam), x))
+        return Wrong.apply(x, -revgrad.backend.resolve(x, lam, native))
 
     return reverse
 
@@ -115,7 +121,17 @@ def by_number(x, lam):
     return reverse_gradient(x, lam.item() if isinstance(lam, torch.Tensor) else lam)
 
 
+def trusting(x, lam):
+    if isinstance(lam, torch.Tensor):
+        return Hidden.apply(x, lam)
+    return reverse_gradient(x, lam)
+
+
 WRONG = [
+    ("in_place_writes", by_function(right)),
+    ("known_lambda_rejected", trusting),
+    ("several_outputs", by_function(right)),
+    ("several_outputs", by_function(right, torch.clone)),  # with inductor
     ("identity", folklore),
     ("no_copy", by_function(right, torch.clone)),
     ("any_cotangent", by_function(lambda g, factor: g * -factor)),
@@ -123,7 +139,7 @@ WRONG = [
     ("dtype_of_x", by_function(lambda g, factor: (g.half() * factor).to(g.dtype))),
     ("half_precision", by_function(lambda g, factor: g * -0.3)),
     ("zero_lambda", by_function(lambda g, factor: g * factor if factor else None)),
-    ("twice", by_function(lambda g, factor: -abs(g) * abs(factor))),
+    ("double_reversal", by_function(lambda g, factor: -abs(g) * abs(factor))),
     ("forward_mode", by_function(right, pushed=lambda t, factor: t * -factor)),
     ("forward_mode", Hidden.apply),
     ("second_order", by_function(lambda g, factor: (g * factor).detach())),
@@ -132,7 +148,7 @@ WRONG = [
     ("survives_rewriting", Hidden.apply),
     ("variable_at_forward", reads_late),
     ("variable_shows", frozen),
-    ("no_trace", folklore),
+    ("zero_overhead", folklore),
 ]
 
 
@@ -140,6 +156,24 @@ WRONG = [
 def test_a_wrong_reversal_is_caught(check, wrong):
     assert check in CHECKS
     assert run_check(check, OtherHarness(wrong)).outcome == "failed"
+
+
+class PlainModule(torch.nn.Module):
+    """A module with λ in a buffer, as it is written down first."""
+
+    def __init__(self, lam):
+        super().__init__()
+        self.register_buffer("lam", torch.tensor(float(lam)))
+
+    def forward(self, x):
+        return reverse_gradient(x, self.lam)
+
+
+@pytest.mark.parametrize("check", ["layers_keep_lambda", "assigned_lambda"])
+def test_a_wrong_module_is_caught(check):
+    harness = OtherHarness(reverse_gradient)
+    harness.module = PlainModule
+    assert run_check(check, harness).outcome == "failed"
 
 
 def test_a_lambda_that_is_read_while_it_is_traced_is_caught():

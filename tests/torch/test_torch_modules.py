@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import threading
 
 import pytest
 import torch
@@ -52,9 +53,9 @@ def test_a_bad_lam_is_refused_and_the_old_one_stays(bad):
 @pytest.mark.parametrize("lam", [torch.nn.Parameter(torch.tensor(1.0)), torch.ones(2)[0]])
 def test_a_lam_that_asks_for_a_gradient_is_refused(lam):
     lam.requires_grad_()
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal(lam)
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         GradientReversal().lam = lam
 
 
@@ -90,8 +91,140 @@ def test_lam_stays_float32(cast):
 
 def test_lam_follows_the_device():
     module = GradientReversal().to("meta")
-    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=...)"
+    assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=1)"
     assert module.half().to_empty(device="cpu").lam.dtype == torch.float32
+
+
+# --- what the framework does with modules ---------------------------------------------------------
+
+
+def on_meta(lam):
+    with torch.device("meta"):
+        return GradientReversal(lam)
+
+
+@pytest.mark.parametrize("lam", [0.7, revgrad.LambdaVariable(0.7)])
+def test_a_module_that_was_made_on_a_meta_device(lam):
+    assert slope(on_meta(lam).to_empty(device="cpu")) == slope(GradientReversal(0.7))
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), on_meta(lam)).to("meta")
+    assert slope(model.to_empty(device="cpu")[1]) == slope(GradientReversal(0.7))
+
+
+def test_to_empty_keeps_what_was_set_last():
+    module = GradientReversal(0.7)
+    module.lam.fill_(0.3)
+    assert slope(module.to_empty(device="cpu")) == slope(GradientReversal(0.3))
+    assert slope(module.to("meta").to_empty(device="cpu")) == slope(GradientReversal(0.3))
+
+
+def test_reset_parameters_writes_lam_again():
+    module = GradientReversal(0.7)
+    module.lam.data = torch.full((), 1e-20)
+    module.reset_parameters()
+    assert slope(module) == slope(GradientReversal(0.7))
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_lam_is_loaded_onto_a_meta_device(assign):
+    module = on_meta(0.7)
+    module.load_state_dict({"lam": torch.tensor(0.3)}, assign=assign)
+    if not assign:
+        assert module.lam.is_meta
+        module.to_empty(device="cpu")
+    assert slope(module) == slope(GradientReversal(0.3))
+    assert module.lam.dtype == torch.float32
+
+
+def test_what_is_loaded_stays_float32():
+    module = GradientReversal(0.7)
+    module.load_state_dict({"lam": torch.tensor(0.5, dtype=torch.bfloat16)}, assign=True)
+    assert module.lam.dtype == torch.float32 and slope(module) == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_bad_lam_is_not_loaded(bad, assign):
+    lam = revgrad.LambdaVariable(0.5)
+    module = GradientReversal(lam)
+    with pytest.raises(revgrad.InvalidLambdaError, match="must be a real, finite number"):
+        module.load_state_dict({"lam": torch.tensor(bad)}, assign=assign)
+    assert slope(module) == [-0.5, -0.5] and lam.value == 0.5
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan")])
+def test_a_bad_lam_that_is_written_in_place_is_refused_at_the_next_forward_pass(bad):
+    module = GradientReversal(0.5)
+    module.lam.fill_(bad)
+    for _ in range(2):
+        with pytest.raises(revgrad.InvalidLambdaError, match="must be a real, finite number"):
+            module(X)
+    module.lam.fill_(0.25)
+    assert slope(module) == [-0.25, -0.25]
+
+
+def test_writes_that_autograd_does_not_see_count():
+    """A collective of torch.distributed writes like this: no version is counted."""
+    module = GradientReversal(0.5)
+    assert slope(module) == [-0.5, -0.5]
+    module.lam.data.fill_(0.25)
+    assert slope(module) == [-0.25, -0.25]
+
+
+def test_a_checkpoint_of_another_layer_leaves_lam_as_it_is():
+    """As of pytorch-revgrad, whose layer has no buffer: nothing is missing, in strict mode too."""
+    old = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Identity(), torch.nn.Linear(2, 1))
+    new = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.3), torch.nn.Linear(2, 1))
+    assert str(new.load_state_dict(old.state_dict())) == "<All keys matched successfully>"
+    assert slope(new[1]) == slope(GradientReversal(0.3))
+    with pytest.raises(RuntimeError, match='Missing key.*"2.bias"'):
+        new.load_state_dict({k: v for k, v in old.state_dict().items() if k != "2.bias"})
+
+
+def test_a_buffer_of_another_shape_is_an_error_as_everywhere_in_pytorch():
+    with pytest.raises(RuntimeError, match="size mismatch for lam"):
+        GradientReversal(0.5).load_state_dict({"lam": torch.ones(2)})
+
+
+def test_replicas_have_a_buffer_of_their_own():
+    lam = revgrad.LambdaVariable(0.5)
+    module = GradientReversal(lam)
+    replica = module._replicate_for_data_parallel()
+    replica.lam = torch.tensor(9.0)  # as DataParallel does with the copy on the other device
+    assert slope(replica) == [-9.0, -9.0]
+    assert slope(module) == [-0.5, -0.5] and lam.value == 0.5
+    elsewhere = module._replicate_for_data_parallel()
+    elsewhere.lam = torch.tensor(9.0, device="meta")
+    assert elsewhere.lam.is_meta and not module.lam.is_meta
+
+
+def test_data_of_the_buffer_that_was_cast_is_not_rounded():
+    module = GradientReversal(0.1)
+    module.lam.data = module.lam.bfloat16()
+    assert slope(module) == slope(GradientReversal(0.1))
+    assert module.lam.dtype == torch.float32 and module.lam == torch.tensor(0.1)
+    module.lam.data = torch.tensor(0.25, dtype=torch.bfloat16)  # another value counts
+    assert slope(module) == [-0.25, -0.25]
+
+
+def test_a_module_that_was_made_or_moved_in_inference_mode_is_set_later():
+    with torch.inference_mode():
+        made = GradientReversal(0.5)
+        moved = GradientReversal(0.5).half().to("meta").to_empty(device="cpu")
+    for module in (made, moved):
+        assert slope(module) == [-0.5, -0.5]
+        module.lam = 0.25
+        assert slope(module) == [-0.25, -0.25]
+
+
+def test_a_module_on_fake_tensors():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        module = GradientReversal(0.7)
+        module.lam = 0.3
+        module(torch.ones(2, requires_grad=True)).sum().backward()
+        assert repr(module.half()) == "GradientReversal(lam=0.3)"
+    assert repr(module) == "GradientReversal(lam=0.3)"
 
 
 # --- a variable that drives it --------------------------------------------------------------------
@@ -105,6 +238,83 @@ def test_a_scheduler_drives_the_buffers():
         ramp.step()
         assert slope(first) == slope(second) == [-0.5 * step, -0.5 * step]
         assert first.state_dict()["lam"] == 0.5 * step
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda module: setattr(module, "lam", 0.3),
+        lambda module: setattr(module, "lam", torch.tensor(0.3)),
+        lambda module: module.load_state_dict({"lam": torch.tensor(0.3)}),
+        lambda module: module.load_state_dict({"lam": torch.tensor(0.3)}, assign=True),
+        lambda module: module.to("meta").load_state_dict({"lam": torch.tensor(0.3)}, assign=True),
+    ],
+)
+def test_what_a_driven_module_is_set_to_is_what_the_variable_holds(change):
+    lam = revgrad.LambdaVariable(0.7)
+    module, other = GradientReversal(lam), GradientReversal(lam)
+    change(module)
+    assert lam.value == pytest.approx(0.3)
+    assert slope(module) == slope(other) == slope(GradientReversal(0.3))
+
+
+def test_loading_the_same_value_does_not_round_the_variable():
+    lam = revgrad.LambdaVariable(0.1)
+    module = GradientReversal(lam)
+    module.load_state_dict(module.state_dict())
+    assert lam.value == 0.1
+
+
+@pytest.mark.parametrize("order", ["model first", "ramp first"])
+def test_model_and_ramp_are_restored_in_either_order(order):
+    def training():
+        lam = revgrad.LambdaVariable()
+        return (
+            lam,
+            GradientReversal(lam),
+            revgrad.LambdaScheduler(lam, revgrad.schedules.Dann(), total_steps=10),
+        )
+
+    lam, module, ramp = training()
+    for _ in range(4):
+        ramp.step()
+    states = {"model": module.state_dict(), "ramp": ramp.state_dict()}
+    other_lam, other, other_ramp = training()
+    parts = {"model": other, "ramp": other_ramp}
+    for name in ("model", "ramp") if order == "model first" else ("ramp", "model"):
+        parts[name].load_state_dict(states[name])
+    assert other_lam.value == lam.value
+    assert slope(other) == slope(module)
+
+
+def test_modules_that_are_made_while_the_variable_is_set():
+    lam, modules, errors, done = revgrad.LambdaVariable(), [], [], threading.Event()
+
+    def make():
+        try:
+            for _ in range(300):
+                modules.append(GradientReversal(lam))
+        except Exception as error:
+            errors.append(error)
+
+    def put():
+        value = 0
+        try:
+            while not done.is_set():
+                value += 1
+                lam.value = value % 100
+        except Exception as error:
+            errors.append(error)
+
+    makers, setter = [threading.Thread(target=make) for _ in range(2)], threading.Thread(target=put)
+    for each in (setter, *makers):
+        each.start()
+    for each in makers:
+        each.join()
+    done.set()
+    setter.join()
+    assert not errors
+    assert {module.lam.item() for module in modules} == {lam.value}
 
 
 def test_a_copy_is_driven_by_the_copy_of_its_variable():
@@ -185,6 +395,11 @@ WAYS = {
     "script": torch.jit.script,
     "script, save and load": lambda module: save_jit(torch.jit.script(module)),
     "trace": lambda module: torch.jit.trace(module, X),
+    "script, frozen": lambda module: torch.jit.freeze(torch.jit.script(module.eval())),
+    "trace, frozen": lambda module: torch.jit.freeze(torch.jit.trace(module.eval(), X)),
+    "script, optimized": lambda module: torch.jit.optimize_for_inference(
+        torch.jit.script(module.eval())
+    ),
     "trace, save and load": lambda module: save_jit(torch.jit.trace(module, X)),
     "fx": torch.fx.symbolic_trace,
     "fx, pickled": lambda module: pickle.loads(pickle.dumps(torch.fx.symbolic_trace(module))),
@@ -201,7 +416,9 @@ WAYS = {
 def test_a_program_keeps_the_reversal_and_its_buffer(way):
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5))
     program = WAYS[way](model)
-    for lam in (0.5, 2.0):
+    if "1.lam" not in program.state_dict():  # frozen: λ is a constant
+        assert slope(program) == slope(model)
+    for lam in (0.5, 2.0) if "1.lam" in program.state_dict() else ():
         state = dict(program.state_dict())
         state["1.lam"] = torch.tensor(lam)
         program.load_state_dict(state)
@@ -213,9 +430,7 @@ def test_a_program_keeps_the_reversal_and_its_buffer(way):
 
 
 def test_an_exported_program_is_trained():
-    model = torch.nn.Sequential(
-        torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1)
-    )
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1))
     program = save_export(exported(False)(model)).module()
     for each in (model, program):
         each(X).sum().backward()
@@ -236,6 +451,25 @@ def test_a_compiled_module_is_compiled_once():
             change(module, value)
             assert slope(compiled) == [-value, -value]
         assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_lam_is_set_in_a_compiled_forward(as_tensor):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reversal = GradientReversal(0.5)
+
+        def forward(self, x, lam):
+            self.reversal.lam = lam
+            return self.reversal(x)
+
+    model = Model()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    for lam in (0.25, 0.75, 2.0):
+        given = torch.tensor(lam) if as_tensor else lam
+        assert slope(lambda x, given=given: compiled(x, given)) == [-lam, -lam]
+        assert slope(model.reversal) == [-lam, -lam]
 
 
 def test_functional_call():
@@ -259,9 +493,7 @@ def test_backward_hooks_of_the_module():
 def test_gradient_checkpointing_of_the_module_with_a_lam_that_has_changed():
     module = GradientReversal(0.5)
     x = X.clone().requires_grad_()
-    y = torch.utils.checkpoint.checkpoint(
-        lambda x: module(x).sin(), x, use_reentrant=False
-    )
+    y = torch.utils.checkpoint.checkpoint(lambda x: module(x).sin(), x, use_reentrant=False)
     module.lam = 9.0
     y.sum().backward()
     torch.testing.assert_close(x.grad, -0.5 * X.cos())

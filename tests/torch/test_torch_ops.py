@@ -8,9 +8,11 @@ import torch
 import torch._dynamo.testing
 import torch.autograd.forward_ad as forward_ad
 import torch.utils.checkpoint
+from functorch.compile import aot_function
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import revgrad
-from revgrad_torch import reverse_gradient
+from revgrad_torch import GradientReversal, reverse_gradient, scale_gradient
 
 X = torch.tensor([1.0, 2.0])
 
@@ -33,7 +35,7 @@ def test_nothing_is_copied_and_nothing_but_lam_is_saved():
     x = torch.ones(1000, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t), lambda t: t):
         y = reverse_gradient(x, torch.tensor(0.5))
-    assert y.data_ptr() == x.data_ptr() and not y._is_view()
+    assert y.data_ptr() == x.data_ptr()
     assert sum(each.numel() for each in saved) <= 1
 
 
@@ -50,13 +52,50 @@ def test_gradcheck_in_every_mode():
     assert torch.autograd.gradgradcheck(fn, x, check_fwd_over_rev=True, **batched)
 
 
+IN_PLACE = {
+    "y.relu_()": lambda h, y: y.relu_(),
+    "h.relu_()": lambda h, y: h.relu_(),
+    "y[0] = 7": lambda h, y: y.__setitem__(0, 7),
+    "y.view(-1).mul_(3)": lambda h, y: y.view(-1).mul_(3),
+    "y.detach().mul_(3)": lambda h, y: y.detach().mul_(3),
+    "ReLU(inplace=True)": lambda h, y: torch.nn.ReLU(inplace=True)(y),
+}
+
+
 @pytest.mark.parametrize("lam", [0.5, torch.tensor(0.5), torch.tensor([0.5, 0.5])])
-def test_the_result_may_be_written_to(lam):
+@pytest.mark.parametrize("write", IN_PLACE)
+def test_a_write_in_place_is_refused(write, lam):
+    h = X.clone().requires_grad_() * 1
+    y = reverse_gradient(h, lam)
+    with pytest.raises(RuntimeError, match="cloning the output of the custom Function"):
+        IN_PLACE[write](h, y)
+        (y + h).sum().backward()
+
+
+def test_a_module_that_writes_in_place_is_refused_and_a_clone_is_right():
     x = X.clone().requires_grad_()
-    y = reverse_gradient(x * 1, lam)
-    y.mul_(3).relu_()
-    y.sum().backward()
-    same(x.grad, [-1.5, -1.5])
+    layers = GradientReversal(0.5), torch.nn.ReLU(inplace=True)
+    with pytest.raises(RuntimeError, match="cloning the output of the custom Function"):
+        torch.nn.Sequential(*layers)(x * 1)
+    h = x * 1
+    (layers[1](layers[0](h).clone()) + 10 * h).sum().backward()
+    same(x.grad, [9.5, 9.5])
+
+
+def test_a_sparse_tensor_is_copied_so_that_it_may_be_written_to():
+    x = torch.eye(3).to_sparse_csr().requires_grad_()
+    h = x * 1
+    y = reverse_gradient(h, 0.5)
+    y.mul_(3)
+    same(h.to_dense(), torch.eye(3))
+
+
+def test_a_tensor_that_left_a_transform_keeps_its_gradient():
+    kept = []
+    x = X.clone().requires_grad_()
+    torch.func.grad(lambda each: (kept.append(each * 2), each.sum())[1])(x)
+    reverse_gradient(kept[0], 0.5).sum().backward()
+    same(x.grad, [-1.0, -1.0])
 
 
 def test_x_may_be_written_to_after_it_was_used():
@@ -72,7 +111,7 @@ def test_what_was_saved_and_then_written_to_is_an_error_as_everywhere_in_pytorch
     h = X.clone().requires_grad_() * 1
     cost = (reverse_gradient(h, 0.5) ** 2).sum()
     h.mul_(3)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+    with pytest.raises(RuntimeError, match="modified inplace"):
         cost.backward()
 
 
@@ -89,14 +128,14 @@ def test_hooks_see_both_sides():
     same(y.grad, [1.0, 1.0])
 
 
-def test_where_no_gradient_is_wanted():
-    x = X.clone().requires_grad_()
-    with torch.no_grad():
-        assert not reverse_gradient(x, 0.5).requires_grad
-    with torch.inference_mode():
-        assert not reverse_gradient(x, 0.5).requires_grad
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_where_no_gradient_is_wanted(context):
+    h = X.clone().requires_grad_() * 1
+    with context():
+        assert reverse_gradient(h, 0.5).grad_fn is None
+        assert reverse_gradient(h * 1, 0.5).requires_grad is False
     assert not reverse_gradient(X, 0.5).requires_grad
-    same(reverse_gradient(x.detach(), 0.5), X)
+    same(reverse_gradient(h.detach(), 0.5), X)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.complex64])
@@ -239,23 +278,82 @@ def test_the_tangent_of_lam_goes_nowhere():
     same(torch.func.jacfwd(lambda lam: reverse_gradient(X, lam).sum())(torch.tensor(0.5)), 0.0)
 
 
+# --- the gradient times any factor ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.complex64])
+@pytest.mark.parametrize("factor", [0.5, 0.0, -0.25, torch.tensor(-2.0), revgrad.LambdaVariable(2)])
+def test_the_factor(dtype, factor):
+    expected = factor.value if isinstance(factor, revgrad.LambdaVariable) else float(factor)
+    same(
+        gradient(lambda x: scale_gradient(x, factor), X.to(dtype)).real,
+        expected * torch.ones(2, dtype=dtype).real,
+    )
+
+
+def test_only_some_elements_are_reversed():
+    mask = torch.tensor([True, False])
+    found = gradient(lambda x: scale_gradient(x, torch.where(mask, -0.5, 1.0)), X)
+    same(found, [-0.5, 1.0])
+
+
+def test_a_factor_that_is_written_to_after_the_forward_pass():
+    factor = torch.tensor([-0.5, 1.0])
+
+    def fn(x):
+        y = scale_gradient(x, factor)
+        factor.fill_(9.0)
+        return y
+
+    same(gradient(fn, X), [-0.5, 1.0])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("factor", [-0.5, 0.5])
+def test_a_factor_in_an_exported_program(strict, factor):
+    special = torch.tensor([-0.0, float("inf")])
+    program = torch.export.export(
+        Module(lambda x: revgrad.scale_gradient(x * 2, factor)), (X,), strict=strict
+    ).module()
+    same(gradient(program, X), [2 * factor, 2 * factor])
+    assert str(program(special)) == str(special)
+
+
+@pytest.mark.parametrize("factor", [-0.5, 0.5])
+def test_a_factor_in_a_compiled_transform(factor):
+    slope = torch.compile(
+        torch.func.grad(lambda x: scale_gradient(x, factor).sum()), backend="aot_eager"
+    )
+    same(slope(X), [factor, factor])
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "x, lam, kind, words",
     [
-        (X, torch.tensor(0.5, requires_grad=True), revgrad.InvalidLambdaError, "requires_grad"),
-        (X, torch.tensor(0.5j), revgrad.InvalidLambdaError, "must be real; got a tensor of dtype"),
-        (X, torch.tensor(True), revgrad.InvalidLambdaError, "must be real; got a tensor of dtype"),
+        (
+            X,
+            torch.tensor(0.5, requires_grad=True),
+            revgrad.InvalidLambdaError,
+            "asks for a gradient",
+        ),
+        (X, torch.tensor(0.5j), revgrad.InvalidLambdaError, "must be real; got a value of dtype"),
+        (X, torch.tensor(True), revgrad.InvalidLambdaError, "must be real; got a value of dtype"),
         (X, torch.ones(3), revgrad.InvalidLambdaError, "does not broadcast to x of shape"),
         (X, torch.ones(1, 2), revgrad.InvalidLambdaError, "without enlarging it"),
         (X, object(), revgrad.InvalidLambdaError, "a torch.Tensor; got an object"),
-        (X, -1, revgrad.InvalidLambdaError, "The backward factor is -λ already"),
-        (X.half(), 1e5, revgrad.InvalidLambdaError, "too large for x of dtype torch.float16"),
-        (X, X.double().numpy() * 1e300, revgrad.InvalidLambdaError, "too large for x of dtype"),
+        (X, -1, revgrad.InvalidLambdaError, "The gradient is multiplied by -λ already"),
+        (
+            X.half(),
+            1e5,
+            revgrad.InvalidLambdaError,
+            "too large a λ or factor for x of dtype torch.float16",
+        ),
+        (X, X.double().numpy() * 1e300, revgrad.InvalidLambdaError, "too large a λ or factor"),
         (X.long(), 1.0, revgrad.UnsupportedTypeError, "dtype torch.int64.*Cast it"),
-        ([1.0], 1.0, revgrad.UnsupportedTypeError, "a list, which is no tensor.*torch.as_tensor"),
+        ([1.0], 1.0, revgrad.UnsupportedTypeError, "a torch.Tensor; got a list.*torch.as_tensor"),
     ],
 )
 def test_what_is_refused(x, lam, kind, words):
@@ -264,7 +362,7 @@ def test_what_is_refused(x, lam, kind, words):
 
 
 def test_learning_lam_under_torch_func_is_refused():
-    with pytest.raises(revgrad.InvalidLambdaError, match="requires_grad=True"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
         torch.func.grad(lambda lam: reverse_gradient(X, lam).sum())(torch.tensor(0.5))
 
 
@@ -369,19 +467,126 @@ def test_writing_to_the_result_in_a_compiled_program():
     same(gradient(compiled, X), [-1.5, -1.5])
 
 
-def test_no_kernel_more_in_the_forward_pass():
+@pytest.mark.parametrize("backend", ["inductor", "aot_eager"])
+@pytest.mark.parametrize("last", [torch.nn.Flatten(0), torch.nn.Identity()])
+def test_a_reversal_whose_view_is_all_that_a_compiled_program_returns(backend, last):
+    model = torch.nn.Sequential(GradientReversal(1.0), last)
+    same(gradient(torch.compile(model, fullgraph=True, backend=backend), X), [-1.0, -1.0])
+
+
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64])
+def test_the_features_are_an_output_of_a_compiled_program_too(mode, dtype):
+    def fn(x):
+        h = x * 2
+        return 100 * revgrad.reverse(h, 1.0) + 10 * heads(h)[0] + heads(h)[1]
+
+    heads = torch.compile(lambda h: (revgrad.reverse(h, 4.0), h), fullgraph=True, mode=mode)
+    found = gradient(fn, X.to(dtype))
+    same(found, torch.full((2,), 2 * (-100 - 40 + 1), dtype=dtype))
+
+
+def kernels(build, train):
+    """Return how many kernels inductor makes for a model of a reversal."""
     from torch._inductor import metrics
 
-    def kernels(reverse):
+    counts = []
+    for reverse in (revgrad.reverse, lambda x, lam: x):
         torch._dynamo.reset()
         metrics.reset()
-        layer = torch.nn.Linear(2, 2)
-        compiled = torch.compile(lambda x, lam: reverse(layer(x), lam) @ layer.weight)
-        with torch.no_grad():
-            compiled(torch.ones(3, 2), torch.tensor(0.5))
-        return metrics.generated_kernel_count
+        compiled = torch.compile(build(reverse))
+        with torch.set_grad_enabled(train):
+            cost = compiled(torch.ones(3, 2), torch.tensor(0.5))
+            if train:
+                cost.backward()
+        counts.append(metrics.generated_kernel_count)
+    return counts
 
-    assert kernels(revgrad.reverse) == kernels(lambda x, lam: x)
+
+def test_no_kernel_more_where_no_gradient_is_wanted():
+    layer = torch.nn.Linear(2, 2)
+    with_reversal, without = kernels(
+        lambda reverse: lambda x, lam: reverse(layer(x), lam) @ layer.weight, train=False
+    )
+    assert with_reversal == without
+
+
+def test_no_kernel_more_in_a_training_step_with_two_heads():
+    features = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.Sigmoid())
+    label, domain = torch.nn.Linear(8, 1), torch.nn.Linear(8, 1)
+
+    def build(reverse):
+        def cost(x, lam):
+            h = features(x)
+            return label(h).sum() + domain(reverse(h, lam)).sum()
+
+        return cost
+
+    with_reversal, without = kernels(build, train=True)
+    assert with_reversal == without
+
+
+@variables_compile
+def test_more_variables_than_torch_recompiles():
+    counter, found = graphs(
+        lambda x, lam: revgrad.reverse(x, lam),
+        [(revgrad.LambdaVariable(value),) for value in range(20)],
+    )
+    assert counter.frame_count == 1
+    assert [each[0].item() for each in found] == [-value for value in range(20)]
+
+
+@pytest.mark.parametrize(
+    "lam", [revgrad.LambdaVariable(0.5), torch.tensor(0.5, dtype=torch.float64), 0.5]
+)
+@pytest.mark.parametrize("step", ["compiled", "eager forward"])
+def test_compiled_autograd(lam, step):
+    x = X.clone().requires_grad_()
+    if step == "compiled":
+        with torch._dynamo.config.patch(compiled_autograd=True):
+            torch.compile(
+                lambda x: revgrad.reverse(x * 2, lam).sum().backward(), backend="aot_eager"
+            )(x)
+    else:
+        y = revgrad.reverse(x * 2, lam)
+        with torch._dynamo.compiled_autograd._enable(torch.compile(backend="aot_eager")):
+            y.sum().backward()
+    same(x.grad, [-1.0, -1.0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_another_default_device(compiled):
+    def fn(x):
+        return revgrad.scale_gradient(revgrad.reverse(x, 0.5), 0.5)
+
+    if compiled:
+        fn = torch.compile(fn, backend="aot_eager", fullgraph=True)
+    with torch.device("meta"):
+        found = gradient(fn, X.half())
+    same(found, torch.tensor([-0.25, -0.25], dtype=torch.float16))
+
+
+def test_numbers_first_seen_in_a_special_place_are_right_later():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with torch.inference_mode():
+        reverse_gradient(X, 0.123)
+    with FakeTensorMode():
+        reverse_gradient(torch.ones(2, requires_grad=True), 0.234).sum().backward()
+    with torch.device("meta"):
+        reverse_gradient(X, 0.345)
+    for lam in (0.123, 0.234, 0.345):
+        x = X.clone().requires_grad_()
+        cost = (reverse_gradient(x, lam) ** 3).sum()
+        (first,) = torch.autograd.grad(cost, x, create_graph=True)
+        (second,) = torch.autograd.grad(first.sum(), x)
+        torch.testing.assert_close(second, lam**2 * 6 * X)
+
+
+def test_more_numbers_than_are_kept():
+    for lam in range(1000):
+        reverse_gradient(X, float(lam))
+    same(gradient(lambda x: reverse_gradient(x, 3.0), X), [-3.0, -3.0])
 
 
 COLD = """
@@ -426,7 +631,7 @@ def test_compiling_before_anything_was_reversed(mode):
 
 def test_what_is_refused_is_named_in_a_compiled_program():
     compiled = torch.compile(lambda x: revgrad.reverse(x, -1.0), fullgraph=True)
-    with pytest.raises(Exception, match="The backward factor is -λ already"):
+    with pytest.raises(Exception, match="The gradient is multiplied by -λ already"):
         compiled(X)
 
 
@@ -456,6 +661,10 @@ def test_an_exported_program_takes_lam_as_an_argument(strict):
         lambda fn: torch.export.export(Module(fn), (X,), strict=True),
         lambda fn: torch.jit.trace(fn, X),
         lambda fn: torch.fx.symbolic_trace(fn),
+        lambda fn: make_fx(fn)(X),
+        lambda fn: make_fx(torch.func.grad(lambda x: fn(x).sum()))(X),
+        lambda fn: make_fx(torch.func.grad(lambda x: fn(x).sum()), tracing_mode="fake")(X),
+        lambda fn: aot_function(fn, lambda graph, inputs: graph)(X.clone().requires_grad_()),
     ],
 )
 def test_a_variable_would_be_frozen_in_an_exported_program(trace):
@@ -485,6 +694,42 @@ def test_fx_keeps_one_node():
     graph = torch.fx.symbolic_trace(lambda x: revgrad.reverse(x * 2, 0.5))
     assert [node.name for node in graph.graph.nodes].count("reverse_gradient") == 1
     same(gradient(graph, X), [-1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    "change, expected", [(revgrad.reverse, -0.5), (revgrad.scale_gradient, 0.5)]
+)
+def test_fx_with_lam_as_an_argument(change, expected):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(X.clone())
+
+        def forward(self, x, alpha):
+            return change(x, alpha) + change(self.weight, alpha)
+
+    model = torch.fx.symbolic_trace(Model())
+    same(gradient(lambda x: model(x, 0.5), X), [expected, expected])
+    model(X, torch.tensor(0.5)).sum().backward()
+    same(model.weight.grad, [expected, expected])
+    with pytest.raises(revgrad.InvalidLambdaError, match="got nan"):
+        model(X, float("nan"))
+
+
+def test_a_bad_lam_is_refused_while_fx_traces():
+    with pytest.raises(revgrad.InvalidLambdaError, match="multiplied by -λ already"):
+        torch.fx.symbolic_trace(lambda x: revgrad.reverse(x, -1.0))
+
+
+def test_a_frozen_program_keeps_the_reversal():
+    traced = torch.jit.trace(Module(lambda x: revgrad.reverse(x * 2, 0.5)).eval(), X)
+    for _ in range(3):  # TorchScript optimises after the first runs
+        same(gradient(torch.jit.freeze(traced), X), [-1.0, -1.0])
+
+
+def test_a_dtype_without_arithmetic_is_refused():
+    with pytest.raises(revgrad.UnsupportedTypeError, match="float8_e4m3fn, which carries no grad"):
+        revgrad.reverse(torch.ones(3).to(torch.float8_e4m3fn), 0.5)
 
 
 def test_onnx_holds_no_trace_of_it():

@@ -3,6 +3,6 @@
 Importing this package registers every check in `revgrad.testing.CHECKS`.
 """
 
-from revgrad.testing.checks import choice, programs, values
+from revgrad.testing.checks import choice, factors, programs, usage, values
 
-__all__ = ["choice", "programs", "values"]
+__all__ = ["choice", "factors", "programs", "usage", "values"]

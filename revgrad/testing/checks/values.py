@@ -1,7 +1,7 @@
 """The checks on values: C1 to C6, C8, C16 and C17.
 
-Each is a plain function of a harness, returns None where the clause is kept, and raises
-``revgrad.ConformanceError`` where it is not. The first paragraph of its docstring is the clause.
+Each is a plain function of a harness. It returns None if the clause holds and raises
+``revgrad.ConformanceError`` if not. The first paragraph of its docstring is the clause.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import Any, Callable, Dict, Tuple, Type
 
 import numpy as np
 
-import revgrad
-from revgrad.testing._cases import Case, expect, numpy_dtype, pulled_back, run_of, describe_array
+from revgrad._variable import LambdaVariable
+from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
+from revgrad.testing._cases import Case, describe_array, expect, numpy_dtype, pulled_back, run_of
 from revgrad.testing._check import check, mismatch
 from revgrad.testing._property import each_case, for_all
 from revgrad.testing.harness import Harness, Run
 
 SHAPES = ((), (0,), (3,), (2, 0), (2, 3), (2, 1, 3), (2, 3, 1, 2))
 ENLARGING = (((3,), (2, 3)), ((3,), (2,)), ((1, 3), (2, 1)), ((), (1,)))
-BAD_LAMBDAS = (-1, -0.5, np.nan, np.inf, True, "0.3", None, 1j, lambda p: p, [1.0], object(), 1e300)
+BAD_FACTORS = (np.nan, -np.inf, True, "0.3", None, 1j, lambda p: p, [1.0], object(), 1e300, -1e300)
+BAD_LAMBDAS = (-1, -0.5, np.inf, *BAD_FACTORS)
 
 
 class Programs:
@@ -47,7 +49,7 @@ def some(shape: Tuple[int, ...], dtype: str) -> Any:
     return np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(numpy_dtype(dtype))
 
 
-def refused(kind: Type[Exception], given: str, call: Callable[[], Any]) -> Exception:
+def rejected(kind: Type[Exception], given: str, call: Callable[[], Any]) -> Exception:
     """Return the error of that kind that the call must raise."""
     try:
         call()
@@ -81,7 +83,7 @@ def no_copy(harness: Harness) -> None:
 
 
 @check("C1")
-def nothing_written(harness: Harness) -> None:
+def no_inplace_write(harness: Harness) -> None:
     """Neither x, whose memory the output may share, nor the cotangent is written to."""
 
     def beside_x(x: Any) -> Any:
@@ -123,12 +125,12 @@ def dtype_of_x(harness: Harness) -> None:
     g = 9.0, 13.0
     for dtype in harness.dtypes:
         wide, narrow, whole = np.float64(0.1), np.float32(0.1), np.int64(2)
-        for lam in (0.1, 2, wide, narrow, whole, revgrad.LambdaVariable(0.1)):
+        for lam in (0.1, 2, wide, narrow, whole, LambdaVariable(0.1)):
             cotangent = np.array(g, dtype)
             try:
                 gradient = reversal(harness, lam, (2,), dtype)(cotangent, cotangent)[1]
-            except revgrad.InvalidLambdaError:
-                if isinstance(lam, revgrad.LambdaVariable):
+            except InvalidLambdaError:
+                if isinstance(lam, LambdaVariable):
                     continue  # the check on LambdaVariable says whether it may
                 raise
             given = f"g = {describe_array(cotangent)} ({dtype}), λ = {lam!r} ({type(lam).__name__})"
@@ -185,14 +187,14 @@ def no_gradient_for_lambda(harness: Harness) -> None:
     try:
         run = harness.lambda_gradient(harness.reverse, (2,), harness.dtypes[0])
         gradient = run(x, np.asarray(0.5, harness.dtypes[0]), x)
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     if gradient is not None and np.any(np.asarray(gradient) != 0):
         raise mismatch("x = g = [1. 2.], λ = 0.5", "none, or zero", describe_array(gradient))
 
 
 @check("C6")
-def twice(harness: Harness) -> None:
+def double_reversal(harness: Harness) -> None:
     """reverse(reverse(x, a), b) pulls back +a·b·g."""
     for dtype in harness.dtypes:
         for a, b in ((2.0, 3.0), (1.0, 1.0), (0.5, 0.5)):
@@ -207,12 +209,12 @@ def twice(harness: Harness) -> None:
 
 
 @check("C8")
-def judged(harness: Harness) -> None:
-    """A λ that is no real, finite number >= 0, or too large for the dtype of x, is refused."""
+def invalid_lambda_rejected(harness: Harness) -> None:
+    """A λ that is not a real, finite number >= 0, or too large for the dtype of x, is rejected."""
     one = np.ones((), "float32")
     for lam in BAD_LAMBDAS:
-        refused(
-            revgrad.InvalidLambdaError,
+        rejected(
+            InvalidLambdaError,
             f"λ = {lam!r}",
             lambda: reversal(harness, lam, (), "float32")(one, one),
         )
@@ -243,7 +245,7 @@ def lambda_array(harness: Harness) -> None:
     def fn(x: Any, lam: Any) -> Any:
         array = lam.copy()
         y = harness.reverse(x, array)
-        array[...] = -100  # it was judged before, and is the caller's
+        array[...] = -100  # it was validated before, and is the caller's
         return y
 
     per_sample = np.array([[1.0], [5.0]])
@@ -254,7 +256,7 @@ def lambda_array(harness: Harness) -> None:
     for shape, lam_shape in ENLARGING:
         x, lam = some(shape, dtype), some(lam_shape, "float64")
         build = functools.partial(reversal, harness, lam, shape, dtype)
-        enlarging_refused(x, lam, build, x, x)
+        enlarging_rejected(x, lam, build, x, x)
 
 
 @check("C16", needs="graph_lambda")
@@ -271,15 +273,15 @@ def graph_lambda_array(harness: Harness) -> None:
         build = functools.partial(
             harness.graph_lambda, harness.reverse, shape, dtype, lam_shape, dtype
         )
-        enlarging_refused(x, lam, build, x, lam, x)
+        enlarging_rejected(x, lam, build, x, lam, x)
 
 
-def enlarging_refused(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) -> None:
-    """Demand that a λ which does not broadcast to `x`, or would enlarge it, is refused."""
+def enlarging_rejected(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) -> None:
+    """Demand that a λ which does not broadcast to `x`, or would enlarge it, is rejected."""
     given = f"x of shape {x.shape}, λ of shape {lam.shape}"
     try:
         run = build()
-    except revgrad.InvalidLambdaError:
+    except InvalidLambdaError:
         return
     except Exception as error:
         raise mismatch(given, "InvalidLambdaError", f"{type(error).__name__}: {error}") from error
@@ -291,12 +293,12 @@ def enlarging_refused(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any) 
 
 
 @check("C17")
-def integers_refused(harness: Harness) -> None:
+def integers_rejected(harness: Harness) -> None:
     """An integer or boolean x is an error that says to cast first."""
     for dtype in ("int32", "bool"):
         x = np.ones((2,), dtype)
-        error = refused(
-            revgrad.UnsupportedTypeError,
+        error = rejected(
+            UnsupportedTypeError,
             f"x of dtype {dtype}",
             lambda: reversal(harness, 1.0, (2,), dtype)(x, x),
         )

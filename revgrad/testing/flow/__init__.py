@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from revgrad._lambda import lambda_as_float, describe_value
+from revgrad._lambda import describe_value, lambda_as_float
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
 from revgrad.testing._check import load_harness
@@ -15,8 +15,8 @@ from revgrad.testing.flow._diagnosis import (
     UNSURE,
     Factors,
     Finding,
+    diagnose,
     followed,
-    judge,
     not_finite,
     of_features,
     of_parameter,
@@ -32,23 +32,23 @@ __all__ = ["Flow", "check_flow"]
 
 @dataclass(frozen=True)
 class Flow:
-    """What `check_flow` found; true where `ok` is.
+    """The result of `check_flow`; true if `ok` is.
 
     Parameters
     ----------
     ok : bool
-        Whether the reversal was seen to be right. False as well where nothing could be decided.
+        Whether the reversal was found to be correct. False also if nothing could be decided.
     kind : str
         The diagnosis, one of those listed under `check_flow`.
     ratio : float, optional
-        The gradient that arrives at the features, divided by the true one; None where there is no
-        such number.
+        The gradient that arrives at the features, divided by the true one; None if there is no
+        single ratio.
     expected : float
-        What it must be: ``-lam``. A `LambdaVariable` that holds 0 is looked at with 1.
+        What it must be: ``-lam``. A `LambdaVariable` that holds 0 is set to 1 for the check.
     parameter_ratios : tuple of float or None
-        The same for each of the parameters, where it must be 1.
-    words : str
-        The report: what was seen, what it means, what to do.
+        The ratio for each of the parameters, which must be 1.
+    report : str
+        What was seen, what it means, what to do.
 
     Examples
     --------
@@ -64,13 +64,13 @@ class Flow:
     ratio: Optional[float]
     expected: float
     parameter_ratios: Tuple[Optional[float], ...]
-    words: str
+    report: str
 
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
-        return self.words
+        return self.report
 
 
 def check_flow(
@@ -81,29 +81,29 @@ def check_flow(
     harness: Union[Harness, str],
     parameters: Sequence[Any] = (),
 ) -> Flow:
-    """Say whether a reversed gradient arrives at the features, with the right sign and scale.
+    """Check that a reversed gradient arrives at the features, with the right sign and scale.
 
-    Going forward the reversal is the identity, so differences of the loss give the true gradient.
-    The framework's differentiation gives the one that arrives. It must be ``-lam`` times the true
-    one at the features, and the true one itself at the parameters of the domain head.
+    The reversal is the identity in the forward pass, so finite differences of the loss give the
+    true gradient. Automatic differentiation gives the one that arrives. It must be ``-lam`` times
+    the true one at the features, and equal to the true one at the parameters of the domain head.
 
     Parameters
     ----------
     domain_loss : callable
-        The user's own function: takes the features, and the parameters if there are any, as values
-        of the framework, and returns the domain loss, a scalar. The reversal is somewhere inside.
-        It must not be random: switch dropout off.
+        Takes the features, and the parameters if there are any, as values of the framework, and
+        returns the domain loss, a scalar. The reversal is inside. It must be deterministic:
+        switch dropout off.
     features : numpy.ndarray
-        A batch of features, of any shape and a floating dtype. Float64 decides more than float32.
+        A batch of features, of any shape and a floating dtype. Float64 gives clearer results than
+        float32.
     lam : float or LambdaVariable
-        λ, as the reversal inside has it. A variable is set to another value for a moment, to see
-        whether the gradient follows.
+        The λ of the reversal. A variable is set to another value during the check, to see whether
+        the gradient follows.
     harness : Harness or str
         Drives the framework; or the name of a backend that offers a harness.
     parameters : sequence of numpy.ndarray, optional
-        The weights of the domain head. Without them a reversal that lies *after* the head is not
-        seen: the features then get ``-lam`` times their gradient as well. Needs
-        `Harness.constant`.
+        The weights of the domain head. Without them a reversal *after* the head is not detected:
+        the features then get ``-lam`` times their gradient as well. Needs `Harness.constant`.
 
     Returns
     -------
@@ -111,19 +111,19 @@ def check_flow(
         Its `kind` is one of
 
         ``"right"``
-            The reversal works. (With a number 0 as λ: nothing arrives, as it must.)
+            The reversal works. (If λ is the number 0: no gradient arrives, as it must be.)
         ``"constant"``
             The loss does not depend on the features, as after a softmax over one column.
         ``"flat"``
-            The loss does not change near these features, though it does further away.
+            The loss does not change near these features, but changes further away.
         ``"disconnected"``
-            The framework knows of no way from the features to the loss.
+            The framework finds no connection from the loss to the features.
         ``"cut"``
             The loss depends on the features, and the gradient that arrives is zero.
         ``"unreversed"``
-            The gradient arrives with its own sign: the reversal is not in the path.
+            The gradient arrives with its own sign: no reversal is in its path.
         ``"sign"``
-            It arrives times ``+lam``: there is a minus too many.
+            It arrives times ``+lam``: there is one minus sign too many.
         ``"twice"``
             It arrives times ``+lam**2``: it passes two reversals.
         ``"scale"``
@@ -131,24 +131,24 @@ def check_flow(
         ``"frozen"``
             It does not follow the `LambdaVariable`.
         ``"mixed"``
-            It is no multiple of the true one: some parts are reversed and others not.
+            It is not a multiple of the true one: some parts are reversed and others are not.
         ``"after"``
-            The parameters of the head are reversed as well: the reversal lies after the head.
+            The parameters of the head are reversed as well: the reversal is after the head.
         ``"head"``
-            The features are right, and a parameter of the head gets a wrong gradient.
+            The features get the right gradient, and a parameter of the head a wrong one.
         ``"nonfinite"``
             The loss or the gradient is inf or nan.
         ``"undecided"``
-            The differences are not exact enough to tell; the report says why.
+            The finite differences are not exact enough; the report says why.
 
     Raises
     ------
     UnsupportedTypeError
-        If the features or a parameter are no NumPy array, or their dtype carries no gradient.
+        If the features or a parameter are not NumPy arrays, or their dtype carries no gradient.
     InvalidLambdaError
         If `lam` is not a single λ.
     TypeError
-        If what was given as the harness is neither a harness nor a name.
+        If ``harness`` is neither a harness nor a name.
     ValueError
         If the features are empty or not finite, or `domain_loss` does not take as many arguments as
         there are, or does not return a floating scalar of the framework.
@@ -159,9 +159,9 @@ def check_flow(
 
     Notes
     -----
-    The loss is computed some hundred times for the features and for each parameter, in a program
-    that is built once for each. A part of the model that carries less than about a hundredth of
-    the gradient goes unseen, and so does a λ that is wrong by less than the error in the report.
+    The loss is computed about a hundred times for the features and for each parameter, in one
+    program each. A part of the model that carries less than about one percent of the gradient is
+    not detected, nor is a λ that is wrong by less than the error in the report.
 
     Examples
     --------
@@ -175,7 +175,8 @@ def check_flow(
         harness = load_harness(harness)
     elif not isinstance(harness, Harness):
         raise TypeError(
-            f"Expected a revgrad.testing.Harness or the name of a backend; got {describe_value(harness)}."
+            "Expected a revgrad.testing.Harness or the name of a backend; got "
+            f"{describe_value(harness)}."
             + (" Pass an instance of it." if isinstance(harness, type) else "")
         )
     variable = lam if isinstance(lam, LambdaVariable) else None
@@ -203,34 +204,34 @@ def check_flow(
     finally:
         if variable is not None:
             variable.value = before
-    kind, words = report(finding, heads, strength, before if variable is not None else None)
+    kind, text = report(finding, heads, strength, before if variable is not None else None)
     return Flow(
         ok=kind == "right",
         kind=kind,
         ratio=finding.ratio,
         expected=0.0 - strength,
         parameter_ratios=tuple(each.ratio for each in heads),
-        words=words,
+        report=text,
     )
 
 
 def _look(program: Program, factors: Factors) -> Finding:
-    """Look at the point that was given, and unless all is clear there, at some nearby."""
+    """Examine the given point and, unless the result is clear, some nearby points."""
     findings = [_at(program.x, program, factors)]
     if findings[0].kind in ("right", "constant", "disconnected", "nonfinite"):
         return findings[0]
-    # Features that went through a relu lie on the kinks of the next one, and a head of zeros on its
-    # own: no derivative is right there. What is wrong with the reversal is so at each point.
+    # Features that come out of a relu lie on the kinks of the next one, and so do those of a head
+    # of zeros: the derivative is undefined there. A wrong reversal is wrong at every point.
     for point in nearby(program.x):
         finding = _at(point, program, factors)
         if finding.kind == "right" and findings[0].kind in UNSURE:
             program.x = point
             return finding
-        # A kink looks like this too, so the point that was given is no witness of it.
+        # A kink looks the same, so the given point does not count as evidence.
         witnesses = findings[1:] if finding.kind == "mixed" else findings
         if finding.kind in [each.kind for each in witnesses]:
             return finding
-        if finding.kind != "nonfinite":  # which says nothing of the point that was given
+        if finding.kind != "nonfinite":  # which says nothing about the given point
             findings.append(finding)
     return findings[0] if findings[0].kind in UNSURE else Finding("undecided", detail="kinks")
 
@@ -241,11 +242,11 @@ def _at(x: Any, program: Program, factors: Factors) -> Finding:
         return not_finite(loss, gradient)
     eps = max(float(floating(each).eps) for each in (x.dtype.name, program.dtype))
     measured = measure(program.value, x, gradient, eps, parts=program.which == 0)
-    return judge(measured, gradient, factors)
+    return diagnose(measured, gradient, factors)
 
 
 def _follow(program: Program, variable: LambdaVariable, strength: float) -> Finding:
-    """Look at a second value of a variable too; leave it at `strength`."""
+    """Examine a second value of the variable too; leave it at `strength`."""
     built_at = variable.value
     variable.value = strength
     finding = _look(program, of_features(strength))
@@ -255,7 +256,7 @@ def _follow(program: Program, variable: LambdaVariable, strength: float) -> Find
         finding = followed(finding, gradient, program(program.x)[1], strength, other)
         variable.value = strength
     elif finding.kind in ("cut", "disconnected") and built_at == 0:
-        # Cut, or λ = 0 built into the program? One that is built with λ = 1 can tell.
+        # Cut, or λ = 0 embedded in the program? A program built with λ = 1 shows which.
         program.run = program.build()
         if _look(program, of_features(strength)).kind == "right":
             finding = stays_zero()

@@ -10,22 +10,22 @@ import numpy as np
 from revgrad.testing.flow._slopes import Measured, Slope
 
 SAFETY = 3.0
-"""How many of the estimated errors a slope may be off by."""
+"""A slope may be off by this many of its estimated errors."""
 
 UNSURE = ("undecided", "unseen", "flat")
-"""The kinds that say nothing of the reversal; another point may."""
+"""The kinds that say nothing about the reversal; another point may."""
 
 SLOPE = "the loss has a slope of {:.3g}, and none arrives"
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What the arriving gradient may be of the true one.
+    """The factors that the arriving gradient may have to the true one.
 
     Parameters
     ----------
     named : dict of str to float
-        The first is the right one.
+        Kind to factor; the first is the right one.
     precision : float
         How small the relative error must be to tell them apart.
     """
@@ -36,7 +36,7 @@ class Factors:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one gradient turned out to be.
+    """The diagnosis of one gradient.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Finding:
     error : float
         The relative error of the ratio.
     detail : str
-        What was seen, where the ratio does not say it.
+        What was seen, if the ratio does not say it.
     """
 
     kind: str
@@ -57,27 +57,27 @@ class Finding:
 
 
 def of_features(lam: float) -> Factors:
-    """Return what may arrive at the features."""
+    """Return the factors that may arrive at the features."""
     factors = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2}
     return Factors(factors, 0.02)
 
 
 def of_parameter(lam: float) -> Factors:
-    """Return what may arrive at a parameter of the head."""
+    """Return the factors that may arrive at a parameter of the head."""
     return Factors({"right": 1.0, "after": -lam}, 0.3)
 
 
-def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Finding:
-    """Say what the arriving gradient is of the true one.
+def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> Finding:
+    """Compare the arriving gradient with the true one.
 
     Parameters
     ----------
     measured : Measured
         The slopes.
     gradient : numpy.ndarray, optional
-        What arrived; None where the framework says that nothing is connected.
+        What arrived; None if the framework says that it is not connected.
     factors : Factors
-        What it may be.
+        The candidates.
 
     Returns
     -------
@@ -92,15 +92,15 @@ def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Find
     zero = gradient is None or not np.any(gradient)
     if measured.constant:
         if zero or measured.invisible:
-            return Finding("constant", detail="the loss stays the same wherever they are moved")
-        return Finding("mixed", detail="the loss stays the same, and yet a gradient arrives")
+            return Finding("constant", detail="the loss is the same wherever they are moved")
+        return Finding("mixed", detail="the loss is the same, and yet a gradient arrives")
     best = slopes[0]
     steepest = max(abs(each.true) for each in slopes)
     if gradient is None:
-        return Finding("disconnected", detail="the loss changes where they are moved")
+        return Finding("disconnected", detail="the loss changes when they are moved")
     if not any(abs(each.true) > 5 * each.error for each in slopes):
         if zero and measured.flat:
-            return Finding("flat", detail="the loss changes where they are moved far, not near")
+            return Finding("flat", detail="the loss changes only when they are moved far")
         still = zero or all(abs(each.arrived) <= SAFETY * each.error for each in slopes)
         return Finding("unseen" if still else "undecided", detail=_why(best))
     eps = float(np.finfo(gradient.dtype).eps) if gradient.dtype.kind == "f" else 0.01
@@ -110,7 +110,7 @@ def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Find
     arrived = max(abs(each.arrived) for each in slopes)
     if zero or arrived <= (1e-3 * least if right else 10 * eps) * steepest:
         return Finding("cut" if right else "right", 0.0, detail=SLOPE.format(steepest))
-    # Along a direction with a kink nearby the differences say nothing; a few such are left out.
+    # Along a direction with a kink nearby the differences say nothing: a few are left out.
     usable = [each for each in slopes if SAFETY * each.error <= 0.3 * steepest]
     error = SAFETY * best.error / abs(best.true) + slack if best.true else np.inf
     if error > factors.precision + slack or 2 * len(usable) < len(slopes):
@@ -118,12 +118,12 @@ def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Find
     ratio = best.arrived / best.true
     for kind, factor in factors.named.items():
         if _fit(usable, factor, 0.0, slack * arrived):
-            # Where nothing arrives there may yet be a gradient, too small to be seen in one slope.
+            # Where nothing arrives there may still be a gradient, too small to show in one slope.
             if any(SAFETY * each.error * each.reach > 0.1 * steepest for each in slopes):
                 return Finding("undecided", detail=_why(best))
             return Finding(kind, ratio, error)
-    # Where kinks lie close to each other, the steps of one direction agree by chance now and then.
-    # What is called wrong must be so by the errors of the worst direction too.
+    # Where kinks are dense, the steps of one direction sometimes agree by chance. A gradient is
+    # called wrong only if it is wrong by the errors of the worst direction too.
     widest = max(each.error for each in usable)
     if _fit([replace(each, error=widest) for each in usable], right, error, slack * arrived):
         return Finding("undecided", detail="kinks")
@@ -138,7 +138,7 @@ def judge(measured: Measured, gradient: Optional[Any], factors: Factors) -> Find
 
 
 def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: float) -> Finding:
-    """Say whether the gradient went along when a variable was set from `lam` to `other`."""
+    """Check whether the gradient followed a variable that was set from `lam` to `other`."""
     size = np.abs(gradient).max()
 
     def near(ratio: float) -> bool:
@@ -146,21 +146,20 @@ def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: flo
 
     if near(other / lam):
         return finding
-    seen = "stays what it is" if near(1.0) else "does not change in proportion"
-    return replace(
-        finding, kind="frozen", detail=f"the gradient {seen} when λ goes from {lam:g} to {other:g}"
-    )
+    seen = "does not change" if near(1.0) else "does not change in proportion"
+    detail = f"the gradient {seen} when λ changes from {lam:g} to {other:g}"
+    return replace(finding, kind="frozen", detail=detail)
 
 
 def stays_zero() -> Finding:
-    """Say that λ = 0 was built into the program."""
+    """Return the finding that λ = 0 is embedded in the program."""
     return Finding(
-        "frozen", 0.0, detail="the gradient is zero with λ at 0, and stays zero with λ at 1"
+        "frozen", 0.0, detail="the gradient is zero with λ = 0, and still zero with λ = 1"
     )
 
 
 def not_finite(loss: float, gradient: Optional[Any]) -> Finding:
-    """Say what is inf or nan."""
+    """Return the finding that something is inf or nan."""
     if gradient is None or not np.isfinite(loss):
         return Finding("nonfinite", detail=f"the loss is {loss}")
     count = int((~np.isfinite(gradient)).sum())

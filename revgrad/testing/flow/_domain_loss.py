@@ -1,4 +1,4 @@
-"""A user's domain loss as a program of NumPy arrays, and what can be wrong with it."""
+"""A user's domain loss as a program of NumPy arrays, and its validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from revgrad.testing.harness import Harness, Run
 
 
 def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
-    """Yield the features and the parameters in this machine's byte order, or refuse them."""
+    """Yield the features and the parameters in this machine's byte order, or reject them."""
     if isinstance(parameters, (np.ndarray, np.generic)) or not isinstance(parameters, Sequence):
         raise ValueError(
             "check_flow: parameters must be a tuple or list of NumPy arrays; got "
@@ -25,8 +25,8 @@ def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
     for name, value in zip(names, (features, *parameters)):
         if not isinstance(value, (np.ndarray, np.generic)):
             raise UnsupportedTypeError(
-                f"check_flow: {name} must be a NumPy array; got {describe_value(value)}. domain_loss is "
-                "given it as a value of the framework."
+                f"check_flow: {name} must be a NumPy array; got {describe_value(value)}. "
+                "domain_loss is given it as a value of the framework."
             )
         if value.dtype.kind != "f":
             raise UnsupportedTypeError(
@@ -36,13 +36,13 @@ def floating_arrays(features: Any, parameters: Any) -> Iterator[Any]:
         if not value.size or not np.isfinite(value).all():
             raise ValueError(
                 f"check_flow: {name} of shape {value.shape} must have elements, all of them "
-                "finite: the loss is looked at around them."
+                "finite: the loss is computed near them."
             )
         yield np.asarray(value, value.dtype.name)  # in the byte order of this machine
 
 
 def check_arguments(domain_loss: Any, arrays: List[Any]) -> None:
-    """Refuse a function that does not take as many arguments as there are arrays."""
+    """Reject a function that does not take as many arguments as there are arrays."""
     try:
         signature = inspect.signature(domain_loss)
     except (TypeError, ValueError):  # some callables have none
@@ -76,7 +76,7 @@ class Program:
         self.run = self.build()
 
     def build(self) -> Run:
-        """Build the program; a framework that builds nothing calls `traced` at each run."""
+        """Build the program; a framework that compiles nothing calls `traced` at each run."""
         return self.harness.program(self.traced, self.x.shape, self.x.dtype.name)
 
     def traced(self, value: Any) -> Any:
@@ -87,7 +87,8 @@ class Program:
         loss = self.loss(*arguments)
         if loss is None or isinstance(loss, (numbers.Number, str, tuple, list, dict)):
             raise ValueError(
-                f"domain_loss must return a value of the framework; it returned {describe_value(loss)}."
+                "domain_loss must return a value of the framework; it returned "
+                f"{describe_value(loss)}."
             )
         shape = getattr(loss, "shape", None)
         ndim = getattr(loss, "ndim", len(shape) if isinstance(shape, tuple) else 0)
@@ -98,7 +99,7 @@ class Program:
         if "float" not in self.dtype:
             raise ValueError(
                 f"domain_loss must return a floating scalar; it returned one of {self.dtype}. "
-                "A count of right answers has no gradient: return the loss."
+                "A count of correct predictions has no gradient: return the loss."
             )
         return loss
 

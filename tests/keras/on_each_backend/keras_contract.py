@@ -6,7 +6,7 @@ import pytest
 import revgrad
 from revgrad.testing import conformance, run_check
 from revgrad.testing._check import Mismatch
-from revgrad_keras import GradientReversal
+from revgrad_keras import GradientReversal, GradientScale
 from revgrad_keras.testing import KerasHarness
 
 NATIVE = keras.backend.backend()
@@ -29,11 +29,20 @@ class LayerHarness(KerasHarness):
     def reverse(self, x, lam):
         if isinstance(lam, keras.KerasTensor):
             return self.layer()(x, lam=lam)
+        if not isinstance(x, keras.KerasTensor):  # inside a layer that is called: too late for one
+            return revgrad.reverse(x, lam)
         return self.layer(lam)(x)
+
+    def scale_gradient(self, x, factor):
+        if isinstance(factor, keras.KerasTensor):
+            return GradientScale()(x, factor=factor)
+        return GradientScale(factor)(x)
 
 
 class NumbersHarness(LayerHarness):
-    expected_failures = {"lambda_array": "the layer takes a number, or a tensor beside its input"}
+    expected_failures = dict.fromkeys(
+        ["lambda_array", "scaled_by_array"], "a layer takes a number, or a tensor beside its input"
+    )
 
 
 @conformance(NumbersHarness(GradientReversal))
@@ -60,7 +69,7 @@ class BakedIn(GradientReversal):
         super().__init__(getattr(lam, "value", lam), **kwargs)
 
 
-class Unjudged(GradientReversal):
+class NotValidated(GradientReversal):
     def __init__(self, lam=1.0, **kwargs):
         super().__init__(1.0, **kwargs)
 
@@ -83,11 +92,19 @@ class Forgets(GradientReversal):
         return {**super().get_config(), "lam": 1.0}
 
 
+class Replaces(GradientReversal):
+    """Assignment puts a float in the place of the weight."""
+
+    __setattr__ = keras.layers.Layer.__setattr__
+
+
 WRONG = [
     ("any_cotangent", SignLost),
     ("identity", Folklore),
     ("variable_shows", BakedIn),
-    ("judged", Unjudged),
+    ("invalid_lambda_rejected", NotValidated),
+    ("assigned_lambda", Replaces),
+    ("layers_keep_lambda", Forgets),
     ("dtype_of_x", CastDown),
     ("half_precision", HalfRaised),
     ("copies_reverse", Forgets),

@@ -4,18 +4,23 @@ import os
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 import revgrad
-from revgrad_keras import GradientReversal
+from revgrad_keras import GradientReversal, GradientScale
 from revgrad_keras.testing import KerasHarness, _pulled_back
 
 NATIVE = keras.backend.backend()
 JIT = NATIVE != "torch"  # torch.compile takes its time: it has one test here
 X = np.random.RandomState(0).normal(size=(8, 3)).astype("float32")
 Y = np.random.RandomState(1).normal(size=(8, 1)).astype("float32")
+
+
+def number(variable):
+    return float(variable.value)
 
 
 def gradient(model, x=X):
@@ -131,7 +136,7 @@ def test_torch_compile_of_the_training_step():
     assert found == [graphs, breaks]
 
 
-@pytest.mark.parametrize("how", ["LambdaVariable", "set_lam"])
+@pytest.mark.parametrize("how", ["LambdaVariable", "set_lam", "assignment"])
 def test_lambda_changes_between_two_fits_without_compiling_again(how):
     lam = revgrad.LambdaVariable(0.5)
     reversal, counts = GradientReversal(lam if how == "LambdaVariable" else 0.5), Counts()
@@ -140,8 +145,10 @@ def test_lambda_changes_between_two_fits_without_compiling_again(how):
     traces = counts.traces
     if how == "LambdaVariable":
         lam.value = 2.0
-    else:
+    elif how == "set_lam":
         reversal.set_lam(2.0)
+    else:
+        reversal.lam = 2.0
     at_two = step(model)
     if JIT:
         assert counts.traces == traces
@@ -149,12 +156,119 @@ def test_lambda_changes_between_two_fits_without_compiling_again(how):
     np.testing.assert_allclose(at_two[2], at_half[2], rtol=1e-5, atol=1e-7)
 
 
-def test_one_variable_for_several_layers():
+# --- λ is set -------------------------------------------------------------------------------------
+
+
+def load(layer, value, tmp_path):
+    """Load the weights of another model, in whose file λ is `value`."""
+    path = str(tmp_path / "model.weights.h5")
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        stored = []
+        file.visititems(lambda name, item: stored.append(item) if hasattr(item, "dtype") else None)
+        (dataset,) = stored
+        dataset[...] = value
+    model.load_weights(path)
+
+
+SETS = {
+    "layer.lam": lambda layer, value, _: setattr(layer, "lam", value),
+    "set_lam": lambda layer, value, _: layer.set_lam(value),
+    "assign": lambda layer, value, _: layer.lam.assign(value),
+    "assign a tensor": lambda layer, value, _: layer.lam.assign(keras.ops.convert_to_tensor(value)),
+    "assign a variable": lambda layer, value, _: layer.lam.assign(keras.Variable(value)),
+    "assign_sub": lambda layer, value, _: layer.lam.assign_sub(number(layer.lam) - value),
+    "set_weights": lambda layer, value, _: layer.set_weights([np.array(value, "float32")]),
+    "load_weights": load,
+}
+
+
+def error_of(how):
+    """Return the type of the error: Keras raises one of its own for a file, with our words."""
+    return ValueError if how == "load_weights" else revgrad.InvalidLambdaError
+
+
+@pytest.mark.parametrize("how", SETS)
+def test_lambda_is_validated_wherever_it_is_set(how, tmp_path):
+    for lam in (0.5, revgrad.LambdaVariable(0.5)):
+        layer = GradientReversal(lam)
+        weight = layer.lam
+        for bad, words in ((-1.0, "pass 1.0, not -1.0"), (np.nan, "got nan")):
+            with pytest.raises(error_of(how), match=words):
+                SETS[how](layer, bad, tmp_path)
+        assert number(layer.lam) == 0.5
+        SETS[how](layer, 0.25, tmp_path)
+        assert layer.lam is weight and number(weight) == 0.25
+
+
+@pytest.mark.parametrize("how", SETS)
+def test_a_variable_and_its_weight_never_disagree(how, tmp_path):
     lam = revgrad.LambdaVariable(0.5)
     one, other = GradientReversal(lam), GradientReversal(lam)
     assert one.lam is other.lam
-    one.set_lam(0.25)
-    assert lam.value == 0.25 and float(keras.ops.convert_to_numpy(other.lam)) == 0.25
+    SETS[how](one, 0.25, tmp_path)
+    assert lam.value == 0.25 and number(other.lam) == 0.25
+    lam.value = 0.3
+    assert number(one.lam) == np.float32(0.3)
+    one.lam.assign(one.lam.value)
+    assert lam.value == 0.3  # not rounded to float32
+    with pytest.raises(error_of(how), match="The gradient is multiplied by -λ already"):
+        SETS[how](one, -1.0, tmp_path)
+    assert lam.value == 0.3 and number(other.lam) == np.float32(0.3)
+
+
+def test_a_variable_too_large_for_the_weight_changes_neither():
+    lam = revgrad.LambdaVariable(0.5)
+    layer = GradientReversal(lam)
+    with pytest.raises(revgrad.InvalidLambdaError, match="too large .* for x of dtype float32"):
+        lam.value = 1e39
+    assert lam.value == 0.5 and number(layer.lam) == 0.5
+
+
+def test_a_variable_is_given_when_the_layer_is_made():
+    layer = GradientReversal(0.5)
+    with pytest.raises(revgrad.InvalidLambdaError, match="make the layer with it"):
+        layer.lam = revgrad.LambdaVariable(0.3)
+
+
+def test_lambda_cannot_be_trained():
+    layer = GradientReversal(0.5)
+    with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient"):
+        layer.lam.trainable = True
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), layer])
+    for model.trainable in (False, True):
+        assert layer.trainable_weights == []
+    assert len(model.trainable_weights) == 2
+
+
+def test_lambda_comes_back_with_the_weights_of_its_epoch(tmp_path):
+    """EarlyStopping and ModelCheckpoint restore λ; the variable that drives it follows."""
+    lam = revgrad.LambdaVariable(0.0)
+    model = built(functional, GradientReversal(lam))
+    path = str(tmp_path / "best.weights.h5")
+
+    class Epochs(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model  # on JAX
+            lam.value = float(epoch)
+
+        def on_epoch_end(self, epoch, logs=None):
+            logs["score"] = [3, 1, 2, 2][epoch]
+
+    best = {"monitor": "score", "mode": "min"}
+    stopping = keras.callbacks.EarlyStopping(patience=1, restore_best_weights=True, **best)
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        path, save_weights_only=True, save_best_only=True, **best
+    )
+    model.fit(X, Y, epochs=4, verbose=0, callbacks=[Epochs(), stopping, checkpoint])
+    assert lam.value == 1.0 and number(model.layers[2].lam) == 1.0
+    lam.value = 3.0
+    model.load_weights(path)
+    assert lam.value == 1.0 and number(model.layers[2].lam) == 1.0
+
+
+# --- what passes through the layer ----------------------------------------------------------------
 
 
 def test_nested_inputs():
@@ -206,11 +320,11 @@ def test_copies_keep_lambda_as_it_is_now():
     config = layer.get_config()
     assert config["lam"] == 0.25 and config["name"] == "reversal"
     again = GradientReversal.from_config(config)
-    assert float(keras.ops.convert_to_numpy(again.lam)) == 0.25
+    assert number(again.lam) == 0.25
     model = functional(layer)
     copy = keras.models.clone_model(model)
     assert copy.get_layer("reversal").lam is not layer.lam
-    assert float(keras.ops.convert_to_numpy(copy.get_layer("reversal").lam)) == 0.25
+    assert number(copy.get_layer("reversal").lam) == 0.25
 
 
 CONTINUE = """
@@ -239,7 +353,7 @@ def test_saved_and_trained_on_in_a_new_process(tmp_path):
     np.testing.assert_allclose(there, here, rtol=1e-6)
     assert here[0] != here[-1]
     loaded = keras.models.load_model(path)
-    assert abs(float(keras.ops.convert_to_numpy(loaded.layers[2].lam)) - 0.7) < 1e-6
+    assert abs(number(loaded.layers[2].lam) - 0.7) < 1e-6
 
 
 def test_symbolic_tensors_through_the_one_call(tmp_path):
@@ -268,34 +382,117 @@ def test_a_number_and_an_array_through_the_one_call(tmp_path):
 
 def test_a_variable_of_keras():
     x, lam = keras.Variable(X), keras.Variable(0.5, trainable=False)
-    y = revgrad.reverse(x, lam)
-    assert keras.ops.is_tensor(y)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(y), X)
+    for y in (revgrad.reverse(x, lam), revgrad.scale_gradient(x, lam)):
+        assert keras.ops.is_tensor(y)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(y), X)
+
+
+def test_a_variable_of_keras_as_lambda_of_a_symbolic_tensor_is_rejected():
+    """No layer would hold it, so JAX would freeze its value, and nothing could save it."""
+    with pytest.raises(revgrad.InvalidLambdaError, match="a LambdaVariable, or a tensor of Keras"):
+        revgrad.reverse(keras.Input((3,)), keras.Variable(0.5))
+
+
+# --- scale_gradient -------------------------------------------------------------------------------
+
+
+def test_any_factor_through_the_one_call(tmp_path):
+    x, path = keras.Input((3,)), str(tmp_path / "model.keras")
+    per_feature = np.array([[1.0, -2.0, 0.0]])
+    for factor in (0.1, 0.0, -0.5, per_feature, revgrad.LambdaVariable(0.5)):
+        model = keras.Model(x, revgrad.scale_gradient(x, factor))
+        model.save(path)
+        expected = np.broadcast_to(np.float32(getattr(factor, "value", factor)), X.shape)
+        for each in (model, keras.models.load_model(path)):
+            np.testing.assert_array_equal(gradient(each), expected)
+
+
+def test_a_factor_of_the_model_is_selective(tmp_path):
+    """The samples whose flag is set are reversed, the others are not."""
+    x, flag = keras.Input((3,)), keras.Input((1,))
+    y = revgrad.scale_gradient(x, keras.ops.where(flag > 0, -0.5, 1.0))
+    model, path = keras.Model([x, flag], y), str(tmp_path / "model.keras")
+    model.save(path)
+    flags = np.arange(8, dtype="float32")[:, None] % 2
+    for each in (model, keras.models.load_model(path)):
+        found = KerasHarness()._run(each, _pulled_back)(X, flags, np.ones_like(X))[1]
+        np.testing.assert_array_equal(found, np.tile(np.where(flags, -0.5, 1), 3))
+
+
+def test_the_layer_of_a_factor():
+    plain = step(built(functional, keras.layers.Identity()))
+    layer = GradientScale(0.5, name="slow")
+    model = built(functional, layer)
+    for layer.factor in (-2.0, 0.1):
+        scaled = step(model)
+        np.testing.assert_allclose(scaled[0], number(layer.factor) * plain[0], rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(scaled[2], plain[2], rtol=1e-4, atol=1e-7)
+    config = layer.get_config()
+    assert config["factor"] == np.float32(0.1) and config["name"] == "slow"
+    assert number(GradientScale.from_config(config).factor) == np.float32(0.1)
+    for bad in (np.nan, True, None, "0.3", 1e39):
+        with pytest.raises(revgrad.InvalidLambdaError, match="actor"):
+            layer.factor = bad
+    with pytest.raises(revgrad.InvalidLambdaError, match="The factor asks for a gradient"):
+        layer.factor.trainable = True
+
+
+# --- several heads --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_three_heads_one_of_which_is_the_features(jit_compile):
+    """C21: what else leaves the model does not change what arrives at the features."""
+
+    def trained(first, second):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((3,))
+        features = keras.layers.Dense(4, activation="tanh", name="features")(x)
+        heads = [keras.layers.Dense(1)(each(features)) for each in (first, second)]
+        model = keras.Model(x, [features, *heads])
+        model.compile(keras.optimizers.SGD(0.5), ["mse"] * 3, jit_compile=jit_compile)
+        before = [
+            np.array(keras.ops.convert_to_numpy(w)) for w in model.get_layer("features").weights
+        ]
+        model.fit(X, [X[:, :1] * np.ones((1, 4)), Y, -Y], batch_size=8, epochs=1, verbose=0)
+        after = [keras.ops.convert_to_numpy(w) for w in model.get_layer("features").weights]
+        return [b - a for a, b in zip(before, after)]
+
+    # The step is linear in the gradients of the heads: each is what switching it off leaves out.
+    none = trained(GradientScale(0.0), GradientScale(0.0))
+    first = trained(GradientScale(1.0), GradientScale(0.0))
+    second = trained(GradientScale(0.0), GradientScale(1.0))
+    found = trained(GradientReversal(1.0), GradientReversal(5.0))
+    for base, one, other, ours in zip(none, first, second, found):
+        expected = base - (one - base) - 5 * (other - base)
+        np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-5)
+        assert np.abs(one - base).max() > 1e-3 and np.abs(other - base).max() > 1e-3
 
 
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (-1.0, "The backward factor is -λ already"),
-        (1e39, r"λ = 1e\+39 is too large for x of dtype float32"),
-        (True, "a bool is not a strength"),
-        (object(), "or a tensor or variable of Keras; got an object of type builtins.object"),
+        (-1.0, "The gradient is multiplied by -λ already"),
+        (keras.ops.convert_to_tensor(-1.0), "pass 1.0, not -1.0"),
+        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
+        (True, "A bool is not a strength"),
+        (object(), "or a tensor of Keras or of its backend; got an object of type builtins.object"),
         (np.ones((8, 1, 1)), r"does not broadcast to x of shape \(None, 3\)"),
     ],
 )
-def test_a_lam_that_is_none(lam, words):
-    with pytest.raises(revgrad.InvalidLambdaError, match=words.replace("a bool", "bool")):
+def test_an_invalid_lambda(lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
         revgrad.reverse(keras.Input((3,)), lam)
 
 
-def test_a_bad_lam_in_the_layer():
+def test_an_invalid_lambda_in_the_layer():
     layer = GradientReversal(0.5)
     for bad in (-1, float("nan"), "0.3", None, 1e39, [0.5]):
         with pytest.raises(revgrad.InvalidLambdaError):
             GradientReversal(bad)
         with pytest.raises(revgrad.InvalidLambdaError):
             layer.set_lam(bad)
-    assert float(keras.ops.convert_to_numpy(layer.lam)) == 0.5
+    assert number(layer.lam) == 0.5
 
 
 def test_integers_are_refused():
@@ -319,4 +516,4 @@ def test_an_exported_model_reverses(tmp_path):
 
 
 def test_the_backend_is_that_of_the_environment():
-    assert NATIVE == os.environ["KERAS_BACKEND"]
+    assert os.environ["KERAS_BACKEND"] == NATIVE

@@ -1,6 +1,6 @@
 import revgrad.testing
 
 
-@revgrad.testing.conformance("stranger")
+@revgrad.testing.conformance("mygrad")
 def test_conformance(check):
     check()

@@ -1,4 +1,4 @@
-"""The kit as an author meets it: outcomes, words, pytest, and life without hypothesis."""
+"""The suite as an author meets it: outcomes, messages, pytest, and runs without hypothesis."""
 
 import os
 import pathlib
@@ -32,13 +32,13 @@ def wrong_one(name):
 
 def test_every_clause_has_a_check_in_its_order():
     clauses = [int(check.clause[1:]) for check in CHECKS.values()]
-    assert clauses == sorted(clauses) and set(clauses) == set(range(1, 21))
+    assert clauses == sorted(clauses) and set(clauses) == set(range(1, 24))
 
 
 def test_a_check_is_a_plain_function_with_its_clause_as_docstring():
     for name, check in CHECKS.items():
-        module = testing.checks.values, testing.checks.programs, testing.checks.choice
-        assert any(getattr(each, name, None) is check for each in module)
+        modules = [getattr(testing.checks, each) for each in testing.checks.__all__]
+        assert any(getattr(each, name, None) is check for each in modules)
         assert re.match(r"C\d+$", check.clause) and check.__doc__.split("\n\n")[0].endswith(".")
         assert check.needs == "" or check.needs in CAPABILITIES
     assert {check.needs for check in CHECKS.values()} - {""} == set(CAPABILITIES)
@@ -55,12 +55,16 @@ def test_a_failure_says_the_clause_the_smallest_input_what_was_expected_and_what
     with backend:
         result = run_check("any_cotangent", harness)
     assert result.outcome == "failed" and result.clause == "C2"
-    assert result.reason == str(result.error) == (
-        "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g, non-finite values "
-        "included.\n"
-        "  input:    x = 1., g = inf, λ = 1.0 (float32, shape ())\n"
-        "  expected: -inf\n"
-        "  came:     0."
+    assert (
+        result.reason
+        == str(result.error)
+        == (
+            "C2 any_cotangent: Backward: any cotangent g comes back as -λ·g, non-finite values "
+            "included.\n"
+            "  input:    x = 1., g = inf, λ = 1.0 (float32, shape ())\n"
+            "  expected: -inf\n"
+            "  came:     0."
+        )
     )
 
 
@@ -78,25 +82,37 @@ def test_an_error_of_the_backend_is_a_failure_that_names_the_clause(harness, mon
         raise KeyError("device")
 
     monkeypatch.setattr(tape.TapeBackend, "reverse", broken)
-    result = run_check("twice", harness)
-    assert result.outcome == "failed" and result.reason.startswith("C6 twice: ")
+    result = run_check("double_reversal", harness)
+    assert result.outcome == "failed" and result.reason.startswith("C6 double_reversal: ")
     assert "it raised KeyError: 'device'" in result.reason
     assert isinstance(result.error.__cause__, KeyError)
 
 
-def test_what_is_not_declared_is_skipped_with_that_reason(harness, monkeypatch):
+def test_what_is_not_declared_is_skipped_with_the_reason_of_the_author(harness, monkeypatch):
     monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"views", "threads"}))
+    harness.unsupported = {"forward_mode": "there is none", "*": "it is small"}
     results = {name: run_check(name, harness) for name in CHECKS}
     for name, result in results.items():
         needs = CHECKS[name].needs
         assert result.outcome == ("passed" if needs in ("", "views", "threads") else "skipped")
     assert results["forward_mode"].reason == (
-        "the backend does not declare the capability 'forward_mode', though its harness has "
-        "forward_mode"
+        "the backend does not declare the capability 'forward_mode': there is none"
     )
     assert results["lambda_array"].reason == (
-        "the backend does not declare the capability 'lambda_array'"
+        "the backend does not declare the capability 'lambda_array': it is small"
     )
+
+
+def test_what_is_neither_declared_nor_explained_is_a_failure(harness, monkeypatch):
+    monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"views"}))
+    result = run_check("forward_mode", harness)
+    assert result.outcome == "failed" and result.reason == (
+        "C11 forward_mode: the backend does not declare the capability 'forward_mode'. Declare it "
+        "in Backend.capabilities, or say why not in TapeHarness.unsupported['forward_mode']."
+    )
+    harness.unsupported = {"vmap": "there is none"}
+    with pytest.raises(ValueError, match="There is no capability 'vmap'"):
+        run_check("forward_mode", harness)
 
 
 def test_what_is_declared_and_not_driven_is_a_failure(harness, monkeypatch):
@@ -115,46 +131,50 @@ def test_an_expected_failure_is_strict_and_needs_a_reason():
         harness.expected_failures = {"any_cotangent": "issue 7 of the framework"}
         result = run_check("any_cotangent", harness)
         assert (result.outcome, result.reason) == ("expected", "issue 7 of the framework")
-        harness.expected_failures = {"twice": "issue 7 of the framework"}
-        result = run_check("twice", harness)
+        harness.expected_failures = {"double_reversal": "issue 7 of the framework"}
+        result = run_check("double_reversal", harness)
         assert result.outcome == "failed" and result.reason == (
-            "C6 twice: it was expected to fail (issue 7 of the framework), and passes. Take it "
-            "out of TapeHarness.expected_failures."
+            "C6 double_reversal: it was expected to fail (issue 7 of the framework), and passes. "
+            "Take it out of TapeHarness.expected_failures."
         )
         for reason in ("", "  ", None):
-            harness.expected_failures = {"twice": reason}
-            with pytest.raises(ValueError, match=r"expected_failures\['twice'\] must say why; got"):
-                run_check("twice", harness)
+            harness.expected_failures = {"double_reversal": reason}
+            with pytest.raises(
+                ValueError, match=r"expected_failures\['double_reversal'\] must say why; got"
+            ):
+                run_check("double_reversal", harness)
 
 
 def test_unknown_names_raise(harness, monkeypatch):
     with pytest.raises(ValueError, match="There is no check 'sign'. Known: identity, no_copy,"):
         run_check("sign", harness)
     with pytest.raises(ValueError, match="There is no check 'sign'"):
-        run_checks(harness, only=["twice", "sign"])
+        run_checks(harness, only=["double_reversal", "sign"])
     harness.expected_failures = {"sign": "why not"}
     with pytest.raises(ValueError, match="There is no check 'sign'"):
-        run_check("twice", harness)
+        run_check("double_reversal", harness)
     harness.expected_failures = {}
     monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"vmap"}))
     with pytest.raises(ValueError, match="There is no capability 'vmap'. Known: compilations,"):
-        run_check("twice", harness)
+        run_check("double_reversal", harness)
 
 
 def test_run_checks_returns_the_results_or_raises_with_every_failure(harness):
-    results = run_checks("tape", only=["twice", "any_shape"])
+    results = run_checks("tape", only=["double_reversal", "any_shape"])
     assert [(each.check, each.outcome) for each in results] == [
-        ("twice", "passed"),
+        ("double_reversal", "passed"),
         ("any_shape", "passed"),
     ]
     assert [each.check for each in run_checks(harness)] == list(CHECKS)
     revgrad.unregister("tape")
-    backend, broken = wrong_one("TwiceIsOnce")
+    backend, broken = wrong_one("TwiceIsPositive")
     with backend, pytest.raises(revgrad.ConformanceError) as raised:
         run_checks(broken)
     revgrad.register(tape.SPEC)
     assert isinstance(raised.value, AssertionError)
-    assert str(raised.value).startswith(f"tape: 1 of {len(CHECKS)} checks failed.\n\nC6 twice: ")
+    assert str(raised.value).startswith(
+        f"tape: 1 of {len(CHECKS)} checks failed.\n\nC6 double_reversal: "
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,9 +201,10 @@ def test_a_backend_that_does_not_load_or_does_not_exist():
         load_harness("tape")
 
 
-def test_a_harness_must_have_a_program():
-    with pytest.raises(TypeError, match="abstract"):
-        Harness()
+def test_a_harness_must_have_a_program(harness, monkeypatch):
+    monkeypatch.delattr(tape.TapeHarness, "program")
+    reason = run_check("double_reversal", harness).reason
+    assert "NotImplementedError: TapeHarness has neither program() nor evaluate()" in reason
 
 
 def test_a_harness_is_an_instance_with_a_backend(harness):
@@ -202,14 +223,14 @@ def test_a_harness_is_an_instance_with_a_backend(harness):
 @pytest.mark.parametrize(
     "returned, words",
     [
-        (None, "the harness must return a function of two arrays; got None (NoneType)"),
+        (None, "a harness returns functions of two arrays; this one returned None (NoneType)"),
         (lambda x, g: None, "must return two arrays, for instance the value and the gradient; got"),
         (lambda x, g: (x, g, g), "must return two arrays, for instance the value and the gradient"),
     ],
 )
 def test_a_program_that_is_none_says_so(harness, monkeypatch, returned, words):
     monkeypatch.setattr(tape.TapeHarness, "program", lambda *_: returned)
-    assert words in run_check("twice", harness).reason
+    assert words in run_check("double_reversal", harness).reason
 
 
 def test_a_framework_without_subnormals(harness):
@@ -237,10 +258,10 @@ import tape, wrong
 import revgrad
 import revgrad.testing
 
-spec, harness, _ = wrong.WRONG["SecondOrderForgotten"]
+spec, harness, _ = wrong.WRONG["OnlyFirstOrder"]
 revgrad.register(spec)
 driver = harness()
-driver.expected_failures = {"judged": "not yet"}
+driver.expected_failures = {"invalid_lambda_rejected": "not yet"}
 
 @revgrad.testing.conformance(driver)
 def test_tape(check):
@@ -253,8 +274,7 @@ def test_by_name(check):
 
 
 def test_under_pytest(tmp_path):
-    name = "OnlyFirstOrder"
-    (tmp_path / "test_it.py").write_text(CONFORMANCE.replace("SecondOrderForgotten", name))
+    (tmp_path / "test_it.py").write_text(CONFORMANCE)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rsxfE", "-p", "no:cacheprovider", "--rootdir=."],
         cwd=tmp_path,
@@ -265,7 +285,7 @@ def test_under_pytest(tmp_path):
     lines = done.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAILED") and "test_tape" in line]
     assert [line.split()[1] for line in failed] == [
-        "test_it.py::test_tape[C8-judged]",
+        "test_it.py::test_tape[C8-invalid_lambda_rejected]",
         "test_it.py::test_tape[C12-second_order]",
     ]
     assert "E             expected: [ 1.125 9. 72. ]" in lines
@@ -273,7 +293,7 @@ def test_under_pytest(tmp_path):
     unheard = [line for line in lines if "test_by_name" in line and line.startswith("FAILED")]
     assert len(unheard) == len(CHECKS)
     assert "There is no backend named 'unheard-of'" in done.stdout
-    # The frames of the kit are hidden.
+    # The frames of the suite are hidden.
     assert "programs.py" not in done.stdout and "expect(" not in done.stdout
 
 
@@ -294,7 +314,7 @@ def test_without_hypothesis_and_without_pytest(tmp_path):
     assert done.stdout.strip() == "{'passed'}"
 
 
-def test_the_kit_is_loaded_when_it_is_asked_for():
+def test_the_suite_is_loaded_when_it_is_asked_for():
     code = "import sys, revgrad; print('revgrad.testing' in sys.modules, revgrad.testing.Harness)"
     printed = subprocess.check_output([sys.executable, "-c", code], encoding="utf-8")
     assert printed.strip() == "False <class 'revgrad.testing.harness.Harness'>"

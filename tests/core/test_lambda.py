@@ -14,7 +14,7 @@ X = np.ones(3)
 
 
 @pytest.mark.parametrize(
-    "lam, judged",
+    "lam, number",
     [
         (0, 0.0),
         (1, 1.0),
@@ -27,35 +27,35 @@ X = np.ones(3)
         (np.array(0.5), 0.5),
     ],
 )
-def test_numbers_become_floats(lam, judged):
+def test_numbers_become_floats(lam, number):
     result = normalize_lambda(lam)
     assert type(result) is float
-    assert result == judged and not math.copysign(1, result) < 0
+    assert result == number and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X
 
 
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (-1, "got -1 (int). The backward factor is -λ already: pass 1, not -1."),
+        (-1, "got -1 (int). The gradient is multiplied by -λ already: pass 1, not -1."),
         (-0.5, "pass 0.5, not -0.5"),
         (np.float32(-2), "pass 2.0, not -2.0"),
         (-np.inf, "got -inf"),
-        (math.nan, "got nan (float). Look at what computed it."),
+        (math.nan, "got nan (float). Check the code that computed it."),
         (math.inf, "got inf (float)"),
-        (10**400, "(int). Look at what computed it."),
+        (10**400, "(int). Check the code that computed it."),
         (True, "got True (bool). A bool is not a strength: write 1.0 or 0.0."),
         (np.bool_(True), "Its dtype is bool: cast it to a float dtype."),
         ("0.3", "got '0.3' (str). It is text: convert it with float()."),
         (b"0.3", "It is text"),
         (None, "got None (NoneType). Pass 0.0 to switch the reversal off."),
-        (1 + 0j, "(complex). Pass a real number: float(lam)."),
+        (1 + 0j, "(complex). Pass a real number, for instance with float()."),
         (np.complex64(1), "Its dtype is complex64"),
-        (decimal.Decimal("0.3"), "Pass a real number: float(lam)."),
-        ([0.1, 0.2, 0.3], "For one λ per sample pass an array that broadcasts to x."),
+        (decimal.Decimal("0.3"), "Pass a real number, for instance with float()."),
+        ([0.1, 0.2, 0.3], "Pass an array that broadcasts to x for one value per sample."),
         (lambda p: p, "looks like a schedule: call it with the progress p in [0, 1]"),
         (revgrad.schedules.Dann(), "or give it to a revgrad.LambdaScheduler, which sets a"),
-        (np.array([0.1, -0.2, np.nan]), "It stands at index (1,) of an array of shape (3,); 2 of"),
+        (np.array([0.1, -0.2, np.nan]), "It is at index (1,) of an array of shape (3,); 2 of"),
         (np.array(["a"]), "Its dtype is <U1"),
         (object(), "got an object of type builtins.object"),
     ],
@@ -70,7 +70,7 @@ def test_anything_else_is_refused_with_advice(lam, words):
 
 @pytest.mark.parametrize("sign", [1, -1], ids="{:+}".format)
 def test_an_int_that_python_does_not_write_is_refused_like_another(sign):
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"\(int\)\. (Look|The backward)"):
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"\(int\)\. (Check|The gradient)"):
         revgrad.reverse(X, sign * 10**5000)
 
 

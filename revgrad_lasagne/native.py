@@ -1,0 +1,52 @@
+"""The adapter of Lasagne: Theano's, for an `x` that is a layer.
+
+Where Lasagne is installed but fails to import, it fails here, with advice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+from revgrad import LambdaVariable
+from revgrad.exceptions import UnsupportedTypeError, describe_error
+from revgrad_theano.native import TheanoNative
+
+try:
+    from lasagne.layers import Layer
+except Exception as error:
+    if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
+        raise
+    raise ImportError(
+        f"Lasagne is installed but does not import ({describe_error(error)}). Where "
+        "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
+        "lasagne, in a fresh process"
+    ) from error
+
+__all__ = ["LasagneNative", "Layer", "native"]
+
+
+class LasagneNative(TheanoNative):
+    """Validates what a layer is made with; its output reads λ through the adapter of Theano."""
+
+    def dtype(self, x: Any) -> Any:
+        """Return the widest dtype: that of a layer is not known before its output is built."""
+        if not isinstance(x, Layer):
+            raise UnsupportedTypeError(
+                f"The backend 'lasagne' expects a layer; got a {type(x).__name__}. Leave backend= "
+                "out to have the backend chosen by type."
+            )
+        return "float64"
+
+    def shape(self, value: Any) -> Sequence[Optional[int]]:
+        """Return the output shape of a layer."""
+        return value.output_shape if isinstance(value, Layer) else super().shape(value)
+
+    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
+        """Return the value now: it is validated, and not used."""
+        return variable.value
+
+    def __reduce__(self) -> str:
+        return "native"
+
+
+native = LasagneNative()

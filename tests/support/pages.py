@@ -1,0 +1,29 @@
+"""The Python listings of a page, by the heading above them."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def listings(page):
+    """Return ``{heading: [code, ...]}`` for a page of the repository."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found, heading = {}, ""
+    # A block as a whole: a comment in it is not a heading.
+    for kind, code, title in re.findall(
+        r"^```(\w*)[^\n]*\n(.*?)^```|^#+ ([^\n]*)$", text, re.DOTALL | re.MULTILINE
+    ):
+        if title:
+            heading = title
+        elif kind == "python":
+            found.setdefault(heading, []).append(code)
+    return found
+
+
+def run(page, heading):
+    """Run the listings under a heading, one after the other, as a reader pastes them."""
+    scope = {}
+    for code in listings(page)[heading]:
+        exec(compile(code, f"{page}: {heading}", "exec"), scope)
+    return scope

@@ -1,0 +1,31 @@
+"""The listings of the README and of the how-tos run as they stand."""
+
+import numpy as np
+import pytest
+from support.pages import listings, run
+
+import revgrad
+
+
+def test_the_first_listing_is_the_call():
+    scope = {"revgrad": revgrad, "x": np.ones(2), "lam": 0.3}
+    exec(listings("README.md")["revgrad"][0], scope)
+    assert scope["y"] is scope["x"]
+
+
+@pytest.mark.parametrize("heading", ["Theano", "Lasagne", "λ over time"])
+def test_the_readme(heading):
+    run("README.md", heading)
+
+
+def test_reverse_selectively():
+    run("docs/how-to/reverse-selectively.md", "Theano")
+
+
+def test_every_listing_is_run_somewhere():
+    # In the tests of these frameworks.
+    living = {"JAX", "PyTensor", "PyTorch", "Scale and select", "TensorFlow", "Keras"}
+    here = {"revgrad", "Theano", "Lasagne", "λ over time"}
+    assert set(listings("README.md")) == {*here, *living, "HIPS autograd"}
+    page = "docs/how-to/reverse-selectively.md"
+    assert set(listings(page)) == {"Theano", "PyTorch", "JAX", "Keras"}
