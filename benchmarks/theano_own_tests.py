@@ -122,7 +122,7 @@ def in_process(part: str, path: str) -> None:
             text = " ".join(str(error[1]).split())
             self.outcomes[identifier(test)] = f"failed: {error[0].__name__}: {text[:200]}"
 
-        addFailure = addError
+        addFailure = addError  # noqa: N815  nose calls it by this name
 
     folder = os.path.dirname(theano.__file__)
     nose.run(argv=["nosetests", "--quiet", os.path.join(folder, part)], addplugins=[Outcomes()])
