@@ -19,23 +19,22 @@ import glob
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import inspect
 import os
 import re
 import runpy
 import shutil
 import sys
 import sysconfig
-import textwrap
 import types
 import warnings
+from importlib import metadata
 from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 
 __all__ = ["apply", "main"]
 
-_NUMPY_2 = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+_NUMPY = np.lib.NumpyVersion(np.__version__)
 
 
 # --- names that NumPy removed ---------------------------------------------------------------------
@@ -92,8 +91,6 @@ def _imp() -> Dict[str, Any]:
 
 def _pkg_resources() -> Dict[str, Any]:
     # Removed in setuptools 82. Theano's GPU code catches the error; Lasagne asks its own version.
-    from importlib import metadata
-
     return {
         "DistributionNotFound": metadata.PackageNotFoundError,
         "get_distribution": lambda name: types.SimpleNamespace(version=metadata.version(name)),
@@ -195,12 +192,12 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _cxxflags() -> List[str]:
-    if not _NUMPY_2:
+    if _NUMPY < "2.0.0":
         return []
     # Without it, NumPy 2 hides from C code what has another layout in NumPy 1.
     flags = ["-DNPY_TARGET_VERSION=NPY_2_0_API_VERSION"]
     # Since NumPy 2.1 npy_3kcompat.h, which Theano's C code includes, lacks these names of Python 2.
-    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+    if _NUMPY >= "2.1.0":
         flags.append("-DNPY_PY3K")
         for old, new, members in (
             (
@@ -281,119 +278,99 @@ def _after_rng_mrg(module: Any) -> None:
         module.MRG_RandomStreams = module.MRG_RandomStream
 
 
-def _rename_all_axes(module: Any) -> None:
-    # NPY_MAXDIMS meant "all axes" to NumPy's C functions; since 2.0 NPY_RAVEL_AXIS does.
-    for name in ("MaxAndArgmax", "Argmax", "AdvancedSubtensor1", "CumOp") if _NUMPY_2 else ():
-        op = vars(module).get(name)
-        if op is not None and op.__module__ == module.__name__:
-            op.c_code = _with_ravel_axis(op.c_code)
-            if name == "CumOp":  # which reads the number from numpy.MAXDIMS, removed in 2.0
-                op.c_axis = property(lambda self: -(2**31) if self.axis is None else self.axis)
-
-
-def _with_ravel_axis(c_code: Callable[..., str]) -> Callable[..., str]:
-    @functools.wraps(c_code)
-    def replaced(*args: Any, **kwargs: Any) -> str:
-        return c_code(*args, **kwargs).replace("NPY_MAXDIMS", "NPY_RAVEL_AXIS")
-
-    return replaced
-
-
-def _after_subtensor(module: Any) -> None:
-    _rename_all_axes(module)
-
-    def c_code(self: Any, *args: Any, **kwargs: Any) -> str:
-        # It steps through an index (the gradient of an embedding) with what NumPy 2 has hidden.
-        raise NotImplementedError("no C code with NumPy 2: Theano then calls numpy.add.at")
-
-    if _NUMPY_2:
-        module.AdvancedIncSubtensor1.c_code = c_code
-
-
-def _after_scalar(module: Any) -> None:
-    # Theano makes a Python float float32 if that is equal to it. NumPy 2 compares the two in
-    # float32, where each is: 0.7 became 0.69999999 beside a float64, and kept a float32 as it is.
-    if _NUMPY_2:
-        caster = module.NumpyAutocaster
-        source = textwrap.dedent(inspect.getsource(caster.__call__))
-        scope: Dict[str, Any] = {}
-        exec(source.replace("np.all(x == x_)", "np.all(np.asarray(x) == x_)"), vars(module), scope)
-        caster.__call__ = scope["__call__"]
-
-    # NumPy 2 has C's own complex numbers, where NumPy 1 had a struct that Theano derives from.
-    c_support_code = module.Scalar.c_support_code
-
-    @functools.wraps(c_support_code)
-    def with_own_struct(*args: Any, **kwargs: Any) -> str:
-        code = c_support_code(*args, **kwargs)
-        for bits, half in ((64, 32), (128, 64)):
-            code = re.sub(
-                rf": public npy_complex{bits}\s*{{", f"{{ npy_float{half} real, imag;", code
-            )
-        return code
-
-    if _NUMPY_2:
-        module.Scalar.c_support_code = with_own_struct
-
-
-def _after_safe_asarray(module: Any) -> None:
-    # NumPy 1 wrapped a Python int that does not fit the dtype, and Theano then saw that it differs.
-    # NumPy 2 raises, which Theano takes for an int beyond int64: 300 became a uint64, and so did
-    # -300, as 18446744073709551316.
-    _asarray = module._asarray
-
-    @functools.wraps(_asarray)
-    def wrap_as_before(a: Any, dtype: Any, order: Any = None) -> Any:
-        try:
-            return _asarray(a, dtype, order)
-        except OverflowError:
-            return np.array(a, "int64").astype(_asarray(0, dtype).dtype)
-
-    if _NUMPY_2:
-        module._asarray = wrap_as_before
-
-
-def _after_convolution(module: Any) -> None:
-    # SciPy 1.8 moved what Theano's convolution in Python asks for: that of optimizer=None and of
-    # DebugMode. Where it finds nothing, it says that there is no SciPy.
-    if module.imported_scipy_signal:
-        return
-    try:
-        from scipy.signal import _signaltools, _sigtools
-    except ImportError:
-        return
-    module._valfrommode = _signaltools._valfrommode
-    module._bvalfromboundary = _signaltools._bvalfromboundary
-    module.convolve = _signaltools.convolve
-    module._convolve2d = _sigtools._convolve2d
-    module.imported_scipy_signal = True
-
-
-def _after_pool(module: Any) -> None:
-    # Since NumPy 1.23 a list of slices is no index, and pooling in Python (FAST_COMPILE, DebugMode)
-    # fails. Nobody has the module yet: it is executed once more, with tuples.
-    if np.lib.NumpyVersion(np.__version__) < "1.23.0":
-        return
-    source = inspect.getsource(module).replace("[region_slice] +=", "[tuple(region_slice)] +=")
-    source = re.sub(r"yk\[(\[.* for i in x?range\(nd\)\])\]", r"yk[tuple(\1)]", source)
-    exec(compile(source, module.__file__, "exec"), vars(module))
-
-
 _AFTER: Dict[str, Callable[[Any], None]] = {
     "numpy.distutils.__config__": _after_numpy_config,
     "theano": _after_theano,
     "theano.sandbox.rng_mrg": _after_rng_mrg,
-    "theano.misc.safe_asarray": _after_safe_asarray,
     "theano.configdefaults": _after_configuration,
     "theano.link.c.cmodule": _after_configuration,  # Theano-PyMC looks for a BLAS here
-    "theano.scalar.basic": _after_scalar,
-    "theano.tensor.basic": _rename_all_axes,
-    "theano.tensor.subtensor": _after_subtensor,
-    "theano.tensor.extra_ops": _rename_all_axes,
-    "theano.tensor.signal.pool": _after_pool,
-    "theano.tensor.nnet.conv": _after_convolution,
-    "theano.tensor.nnet.abstract_conv": _after_convolution,
 }
+
+
+# --- modules whose source is edited before it is executed -----------------------------------------
+
+
+def _scipy_version() -> np.lib.NumpyVersion:
+    """Return the version of SciPy without importing it, or 0.0.0 if there is none."""
+    try:
+        return np.lib.NumpyVersion(metadata.version("scipy"))
+    except metadata.PackageNotFoundError:
+        return np.lib.NumpyVersion("0.0.0")
+
+
+def _edits() -> Dict[str, Dict[str, str]]:
+    """Return what to replace with this NumPy and SciPy: {module: {regular expression: text}}."""
+    edits: Dict[str, Dict[str, str]] = {}
+
+    def edit(module: str, pattern: str, text: str) -> None:
+        edits.setdefault(f"theano.{module}", {})[pattern] = text
+
+    if _scipy_version() >= "1.8.0":
+        # Convolution without C code (optimizer=None, DebugMode) imports these under their old
+        # names; where that fails, Theano says that SciPy is not installed.
+        for module in ("conv", "abstract_conv"):
+            edit(f"tensor.nnet.{module}", r"scipy\.signal\.(\w+tools)", r"scipy.signal._\1")
+    if _NUMPY >= "1.23.0":
+        # A list of slices is no longer an index. Pooling and topk without C code use one.
+        edit("tensor.signal.pool", r"\[region_slice\] \+=", "[tuple(region_slice)] +=")
+        edit("tensor.signal.pool", r"yk\[(\[.* for i in x?range\(nd\)\])\]", r"yk[tuple(\1)]")
+        edit("tensor.sort", r"\)\[idx\]", ")[tuple(idx)]")
+    if _NUMPY < "2.0.0":
+        return edits
+    # NPY_MAXDIMS meant "all axes" to NumPy's C functions. NPY_RAVEL_AXIS, the minimum of an int,
+    # does now.
+    for module in ("basic", "subtensor", "extra_ops"):
+        edit(f"tensor.{module}", "NPY_MAXDIMS", "NPY_RAVEL_AXIS")
+    edit("tensor.extra_ops", r"np\.MAXDIMS", "-(2**31)")
+    # The inverse that numpy.unique returns has the shape of the array.
+    edit("tensor.extra_ops", r"= outs\[i\]", "= outs[i].reshape(-1) if i else outs[i]")
+    # partition and argpartition order the k largest differently. topk computes values with one and
+    # their gradient with the other: take both from argpartition.
+    edit(
+        "tensor.sort",
+        r"np\.partition\(x, -k, axis=axis\)",
+        "np.take_along_axis(x, np.argpartition(x, -k, axis=axis), axis)",
+    )
+    # The iterator behind the gradient of x[indices] is private. Without C code, Theano calls
+    # numpy.add.at.
+    edit("tensor.subtensor", r"numpy_ver < \[1, 8\]", "True")
+    # Theano gives a Python float the dtype float32 if that holds its value. NumPy 2 compares the
+    # two in float32, where they are always equal: 0.7 became 0.69999999 beside a float64.
+    edit("scalar.basic", r"np\.all\(x == x_\)", "np.all(np.asarray(x) == x_)")
+    # NumPy's complex numbers are C's own, no longer a struct that Theano can derive from.
+    edit(
+        "scalar.basic",
+        r": public npy_complex%\(nbits\)s\s*{",
+        "{ npy_float%(half_nbits)s real, imag;",
+    )
+    # NumPy 1 wrapped a Python int that does not fit the dtype. NumPy 2 raises, which Theano takes
+    # for an int beyond int64: T.constant(-300) became the uint64 18446744073709551316.
+    edit(
+        "misc.safe_asarray",
+        r"rval = np\.asarray\(a, dtype=dtype, order=order\)",
+        "try:\n        \\g<0>\n    except OverflowError:\n"
+        "        rval = np.array(a, 'int64').astype(dtype)",
+    )
+    # The header of convolution's C code is gone; it uses nothing that this one lacks.
+    edit("tensor.nnet.conv", "<numpy/noprefix.h>", "<numpy/arrayobject.h>")
+    # The gradients of zero_grad and consider_constant pass a variable as a dtype.
+    edit("gradient", r"zeros_like\(g_out\)", "zeros_like()")
+    # Arrays lost itemset (DebugMode, updating a scalar) and tostring (RecordMode).
+    edit("compile.debugmode", r"\.itemset\((.*)\)", r"[...] = \1")
+    edit("printing", r"x\.tostring\(\)", "x.tobytes()")
+    return edits
+
+
+_EDITS = _edits()
+
+
+def _edited_source(name: str, loader: Any) -> Optional[str]:
+    """Return the source of a module with its edits, or None if it has none."""
+    source: Optional[str] = loader.get_source(name) if name in _EDITS else None
+    for pattern, text in _EDITS.get(name, {}).items() if source else ():
+        source = re.sub(pattern, text, source)
+    return source
+
 
 _SCAN_EXTENSIONS = ("theano.scan_module.scan_perform_ext", "theano.scan.scan_perform_ext")
 
@@ -402,11 +379,11 @@ class _Patches(importlib.abc.MetaPathFinder):
     """Stands first in ``sys.meta_path``, and lets a patch follow the module that it is for."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name in _SCAN_EXTENSIONS and (_NUMPY_2 or sys.version_info >= (3, 11)):
+        if name in _SCAN_EXTENSIONS and (_NUMPY >= "2.0.0" or sys.version_info >= (3, 11)):
             # Its C code uses what Python 3.11 and NumPy 2 have hidden. Without it, Theano runs
             # the loop of scan in Python, as it does where there is no compiler.
             raise ImportError(f"{name} does not compile on this Python or NumPy", name=name)
-        if name not in _AFTER:
+        if name not in _AFTER and name not in _EDITS:
             return None
         finders = (finder for finder in sys.meta_path if finder is not self)
         # Up to Python 3.11 there are finders that have find_module only.
@@ -416,8 +393,14 @@ class _Patches(importlib.abc.MetaPathFinder):
             execute = spec.loader.exec_module
 
             def exec_module(module: types.ModuleType) -> None:
-                execute(module)
-                if module.__name__ == name:  # a loader may load more than one module
+                own = module.__name__ == name  # a loader may load more than one module
+                source = _edited_source(name, spec.loader) if own else None
+                if source is None:
+                    execute(module)
+                else:
+                    code = compile(source, str(module.__file__), "exec", dont_inherit=True)
+                    exec(code, vars(module))
+                if own and name in _AFTER:
                     _AFTER[name](module)
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
