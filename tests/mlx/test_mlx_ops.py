@@ -186,11 +186,11 @@ def test_export(tmp_path):
         mx.export_function(file, function, X)
         return mx.import_function(file)
 
-    def by_residual(x):
+    def residual(x):
         return residual_form(x, mx.array(-3.0), mx.stop_gradient, mx)
 
-    assert mx.grad(lambda x: by_residual(x).sum())(X).tolist() == [-3.0] * 3
-    wrong = {"residual": by_residual, "plain": lambda x: 2 * mx.stop_gradient(x) - x}
+    assert mx.grad(lambda x: residual(x).sum())(X).tolist() == [-3.0] * 3
+    wrong = {"residual": residual, "plain": lambda x: 2 * mx.stop_gradient(x) - x}
     for function in (*wrong.values(), mx.stop_gradient):
         loaded = imported(function)
         assert mx.grad(lambda x, loaded=loaded: loaded(x)[0].sum())(X).tolist() == [1.0] * 3
