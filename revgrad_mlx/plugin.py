@@ -15,7 +15,7 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             name="mlx",
             claims=("mlx.core:array",),
             factory="revgrad_mlx.backend:MlxBackend",
-            requires="mlx>=0.29",
+            requires="mlx>=0.32",
             harness="revgrad_mlx.testing:MlxHarness",
         ),
     )
