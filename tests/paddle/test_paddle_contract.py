@@ -33,10 +33,6 @@ class WrongHarness(PaddleHarness):
         self.reverse, self.scale_gradient, self.layer = reverse, scale, layer
 
 
-class WrongStaticHarness(WrongHarness):
-    program = StaticPaddleHarness.program
-
-
 # --- reversals that are wrong on purpose ----------------------------------------------------------
 
 
@@ -101,9 +97,7 @@ class Unvalidated(GradientReversal):
         ("invalid_lambda_rejected", WrongHarness(any_lam)),
         ("known_lambda_rejected", WrongHarness(any_lam)),
         ("several_outputs", WrongHarness(shared)),
-        ("copies_reverse", WrongHarness(shared)),
         ("copies_reverse", WrongHarness(by_rule(right))),
-        ("identity", WrongStaticHarness(shared)),
         ("scaled_gradient", WrongHarness(scale=reverse_gradient)),
         ("layers_keep_lambda", WrongHarness(layer=Cast)),
         ("assigned_lambda", WrongHarness(layer=Unvalidated)),
