@@ -15,7 +15,7 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             name="paddle",
             claims=("paddle:Tensor", "paddle.pir:Value"),
             factory="revgrad_paddle.backend:PaddleBackend",
-            requires="paddlepaddle>=3.0",
+            requires="paddlepaddle>=3.3",
             harness="revgrad_paddle.testing:PaddleHarness",
         ),
     )
