@@ -1,6 +1,5 @@
 """The contract on MindSpore in PyNative mode; each check can fail."""
 
-import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
