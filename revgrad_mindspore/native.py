@@ -27,7 +27,7 @@ LARGEST = {
 
 
 class MindSporeNative(EagerNative):
-    """The adapter of MindSpore in PyNative mode; the cell of a variable holds the Cells it drives."""
+    """The adapter of MindSpore; the cell of a variable holds the Cells that it drives."""
 
     lambda_words = "a mindspore.Tensor"
 

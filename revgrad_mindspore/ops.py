@@ -89,7 +89,7 @@ class Scale(nn.Cell):  # type: ignore[misc, unused-ignore]
     """The identity, whose gradient is multiplied by a factor of the dtype of `x`."""
 
     def construct(self, x: Any, factor: Any) -> Any:
-        """Return a copy: MindSpore does not see a write to memory that is shared."""
+        """Return a copy: of ops.identity, a write to one would show in the other."""
         return ops.deepcopy(x)
 
     def bprop(self, x: Any, factor: Any, out: Any, dout: Any) -> Tuple[Any, Any]:

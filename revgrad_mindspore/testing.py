@@ -43,7 +43,7 @@ class MindSporeHarness(Harness):
         "rewritten": "MindSpore differentiates what it has parsed",
         "threads": "operations from several threads end the process in MindSpore 2.10",
         "vectorised": f"{_COMPILED} for vmap, which compiles",
-        "views": "MindSpore does not see a write to memory that a Cell with a bprop shares",
+        "views": "a copy: mindspore.ops.identity shares memory, and a write to one shows in the other",
     }
 
     def evaluate(self, fn: Any, x: Any, g: Any) -> Any:

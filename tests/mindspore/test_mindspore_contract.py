@@ -73,7 +73,6 @@ class Constant(GradientReversal):
         ("identity", WrongHarness(folklore)),
         ("any_cotangent", WrongHarness(by_rule(lambda lam, g: lam * g))),
         ("variable_shows", WrongHarness(frozen)),
-        ("in_place_writes", WrongHarness(by_rule(lambda lam, g: -lam * g, ops.identity))),
         ("second_order", WrongHarness(by_rule(lambda lam, g: -lam * ops.stop_gradient(g)))),
         ("invalid_lambda_rejected", WrongHarness(any_lam)),
         ("known_lambda_rejected", WrongHarness(any_lam)),

@@ -62,7 +62,6 @@ def batch(x):
 
 def test_the_gradient_of_vmap_raises(mode):
     """MindSpore batches no bprop."""
-    np.testing.assert_array_equal(ms.vmap(half)(ops.ones((2, 3))).asnumpy(), np.ones((2, 3)))
     with pytest.raises(TypeError):
         ms.grad(batch)(ops.ones((2, 3)))
 
