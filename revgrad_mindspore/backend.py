@@ -29,6 +29,7 @@ class MindSporeBackend(Backend):
             "second_order",
             "several_outputs",
             "subclasses",
+            "views",
         }
     )
     multiply_gradient = staticmethod(multiply_gradient)

@@ -32,7 +32,7 @@ def reverse_gradient(x: ms.Tensor, lam: Lambda) -> ms.Tensor:
     Returns
     -------
     mindspore.Tensor
-        A copy of `x`.
+        Of the values of `x`, in its memory.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def scale_gradient(x: ms.Tensor, factor: Lambda) -> ms.Tensor:
     Returns
     -------
     mindspore.Tensor
-        A copy of `x`.
+        Of the values of `x`, in its memory.
 
     Raises
     ------
@@ -89,8 +89,8 @@ class Scale(nn.Cell):  # type: ignore[misc, unused-ignore]
     """The identity, whose gradient is multiplied by a factor of the dtype of `x`."""
 
     def construct(self, x: Any, factor: Any) -> Any:
-        """Return a copy: of ops.identity, a write to one would show in the other."""
-        return ops.deepcopy(x)
+        """Return `x` under another name; MindSpore keeps a write to one from the other."""
+        return ops.identity(x)
 
     def bprop(self, x: Any, factor: Any, out: Any, dout: Any) -> Tuple[Any, Any]:
         """Return the gradients of `x` and of `factor`; by operators, which are differentiated."""
