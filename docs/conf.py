@@ -26,12 +26,14 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "description.md"]
 default_role = "autolink"
 html_theme = "furo"
 html_title = f"revgrad {version}"
 html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 # The copy button leaves out prompts and output.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

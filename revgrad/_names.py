@@ -22,10 +22,11 @@ def set_module(module: str) -> Callable[[T], T]:
     return decorate
 
 
-def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
+def lazy(package: str, modules: Mapping[str, str], name: str, others: str = "") -> Any:
     """Return an attribute of a package from the module that holds it, imported on first use.
 
-    A framework that is missing is an error that names the extra which installs it.
+    A framework that is missing is an error that names the extra which installs it, or that says
+    `others` if it is another module than that framework.
     """
     if name not in modules:
         raise AttributeError(
@@ -35,9 +36,9 @@ def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
         module = importlib.import_module(f"{package}.{modules[name]}")
     except ModuleNotFoundError as error:
         extra = package.rpartition("_")[2]
+        advice = others if others and error.name != extra else f"pip install 'revgrad[{extra}]'"
         raise ModuleNotFoundError(
-            f"{package}.{name} needs {error.name}, which is not installed: "
-            f"pip install 'revgrad[{extra}]'",
+            f"{package}.{name} needs {error.name}, which is not installed: {advice}",
             name=error.name,
         ) from error
     return getattr(module, name)

@@ -202,7 +202,8 @@ class Registry:
 
         source = self.sources.get(spec.name)
         extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
-        return f" Install it with: pip install {extra!r}." if extra else " Install what is missing."
+        how = f": pip install {extra!r}" if extra else ""
+        return f" Install what is missing{how}."
 
     def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())

@@ -103,6 +103,18 @@ def versions() -> Dict[str, str]:
     return {"revgrad": __version__, "python": platform.python_version(), "platform": system}
 
 
+def documentation() -> str:
+    """Return where the documentation is, by the metadata of the distribution."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("revgrad").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:  # run from a checkout
+        urls = []
+    found = dict(url.split(", ", 1) for url in urls)
+    return found.get("Documentation", "the folder docs of the source distribution")
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Return the error for an unknown name, with the nearest one and all that are known.
 
