@@ -56,11 +56,6 @@ nitpick_ignore_regex = [
     ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
     ("py:obj", r"factor|harness|layer|module|value"),
 ]
-doctest_global_setup = """
-import numpy as np
-import revgrad
-"""
-
 # The figure of reference/schedules.md.
 GENERATED = Path(__file__).parent / "reference" / "generated"
 GENERATED.mkdir(exist_ok=True)

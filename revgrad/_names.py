@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Callable, Mapping, TypeVar
+from typing import Any, Callable, Iterable, Mapping, TypeVar
 
 T = TypeVar("T")
 
@@ -20,6 +20,20 @@ def set_module(module: str) -> Callable[[T], T]:
         return named
 
     return decorate
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question that suggests the nearest of the known names, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("chekc", ["check", "doctor"])
+    " Did you mean 'check'?"
+    """
+    import difflib
+
+    nearest = difflib.get_close_matches(str(name), known, 1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def lazy(package: str, modules: Mapping[str, str], name: str, others: str = "") -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import json
 import platform
@@ -13,6 +12,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any, Collection, Dict, Sequence
 
+from revgrad._names import did_you_mean
 from revgrad._version import __version__
 
 EXIT_CODES = """\
@@ -123,6 +123,5 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
     >>> unknown("command", "chekc", ["check", "doctor"])
     "There is no command 'chekc'. Did you mean 'check'? Known commands: check, doctor."
     """
-    nearest = difflib.get_close_matches(name, known, 1)
-    suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    suggestion = did_you_mean(name, known)
     return f"There is no {what} {name!r}.{suggestion} Known {what}s: {', '.join(known)}."
