@@ -111,7 +111,7 @@ def documentation() -> str:
         urls = metadata.metadata("revgrad").get_all("Project-URL") or []
     except metadata.PackageNotFoundError:  # run from a checkout
         urls = []
-    found = dict(url.split(", ", 1) for url in urls)
+    found: Dict[str, str] = dict(url.split(", ", 1) for url in urls)
     return found.get("Documentation", "the folder docs of the source distribution")
 
 
