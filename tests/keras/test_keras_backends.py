@@ -31,10 +31,13 @@ def run_on(backend, *command):
     )
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_on_each_backend(backend):
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", "jax", pytest.param("torch", marks=pytest.mark.slow)]
+)
+def test_on_each_backend(backend, pytestconfig):
     assert len(FILES) == 3
-    done = run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES)
+    selected = "-m", pytestconfig.option.markexpr
+    done = run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selected, *FILES)
     assert done.returncode == 0, done.stdout
 
 

@@ -393,7 +393,7 @@ def test_the_residual_form_on_theanos_disconnected_grad():
         isfinite=lambda a: T.invert(T.or_(T.isnan(a), T.isinf(a))),
     )
     x = T.fvector("x")
-    y = residual_form(x, np.float32(-0.3), theano.gradient.disconnected_grad, xp)
+    y = residual_form(x, T.constant(np.float32(-0.3)), theano.gradient.disconnected_grad, xp)
     value = np.array([1.5, -0.0, 0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], "float32")
     mode = theano.Mode("py", None)
     out = theano.function([x], y, mode=mode)(value)

@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from support.pages import ROOT
+
+# The contract is tested in this process, too; here it is the table.
+pytestmark = pytest.mark.slow
 
 PAGE = ROOT / "docs" / "reference" / "check-torch.txt"
 
