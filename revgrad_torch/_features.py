@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar
+import inspect
+from typing import Any, Callable, Dict, TypeVar
 
 import torch
 
@@ -18,6 +19,25 @@ COMPILES = hasattr(_compiler, "set_stance")
 
 EXPORTS = hasattr(_compiler, "_is_compiling_flag")
 """Whether torch.export says that it runs, so that the reversal can be plain operations (2.4)."""
+
+ASSIGNS = "assign" in inspect.signature(torch.nn.Module.load_state_dict).parameters
+"""Whether a state_dict may be loaded by assignment (2.1)."""
+
+UNSUPPORTED: Dict[str, str] = {}
+"""The capabilities that are missing, each with the reason."""
+
+LIMITS = ""
+"""What is missing, for the doctor."""
+
+if not COMPILES:
+    _words = "torch.compile breaks the graph at a reversal and runs it eagerly: PyTorch before 2.6"
+    UNSUPPORTED = dict.fromkeys(("compilations", "operations"), _words)
+    LIMITS = (
+        "This PyTorch has eager mode, torch.func, forward mode and torch.jit. torch.compile breaks "
+        "the graph at a reversal, which runs eagerly, and refuses it with fullgraph=True. "
+        + ("torch.export needs strict=False. " if EXPORTS else "torch.export is not supported. ")
+        + "All of this works from PyTorch 2.6 on."
+    )
 
 # torch.compile knows this very function.
 is_compiling: Callable[[], bool] = _compiler.is_compiling
