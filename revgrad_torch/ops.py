@@ -253,7 +253,7 @@ class _ScaleAnywhere(torch.autograd.Function):
 
 
 def _product(g: Any, factor: Any) -> Any:
-    if g.is_complex():  # as a complex product, inf would become nan
+    if g.dtype.is_complex:  # as a complex product, inf would become nan
         return torch.complex(g.real * factor, g.imag * factor)
     return g * factor
 
