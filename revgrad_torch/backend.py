@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from revgrad import Backend
+from revgrad_torch._features import LIMITS, UNSUPPORTED
 from revgrad_torch.native import TorchNative, native
 from revgrad_torch.ops import multiply_gradient, reverse_gradient, scale_gradient
 
@@ -37,7 +38,8 @@ class TorchBackend(Backend):
             "vectorised",
             "views",
         }
-    )
+    ).difference(UNSUPPORTED)
+    limits = LIMITS
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
