@@ -11,6 +11,7 @@ import numpy as np
 from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
+SWAPPED = " Are x and lam swapped? The call is reverse(x, lam)."
 _NOT_NUMBERS = {
     bool: "A bool is not a strength: write 1.0 or 0.0.",
     str: "It is text: convert it with float().",
@@ -217,7 +218,7 @@ one value per sample is lam.reshape(-1, 1).
         f"{_symbol(signed)} of shape {tuple(lam_shape)} does not broadcast to x of shape "
         f"{tuple(x_shape)} without enlarging it. Give it the shape of x with length 1 wherever it "
         f"does not vary: one value per sample is {'factor' if signed else 'lam'}"
-        f".reshape({per_sample})."
+        f".reshape({per_sample}).{'' if x_shape else SWAPPED}"
     )
 
 
