@@ -333,13 +333,8 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
 
 
 @set_module("revgrad.backend")
-def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
-    """Build the error for a λ that asks for a gradient (C5).
-
-    Parameters
-    ----------
-    signed : bool, optional
-        Whether it is the factor of `revgrad.scale_gradient`.
+def learnable_lambda_error() -> InvalidLambdaError:
+    """Build the error for a λ or factor that asks for a gradient (C5).
 
     Returns
     -------
@@ -347,7 +342,7 @@ def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
         To be raised by the caller.
     """
     return InvalidLambdaError(
-        f"{_symbol(signed)} asks for a gradient, and it has none: nothing would ever train it. "
+        "The λ or factor asks for a gradient, and it has none: nothing would ever train it. "
         "Detach it from the graph, or change it with a revgrad.LambdaScheduler."
     )
 

@@ -433,7 +433,7 @@ def test_the_layer_of_a_factor():
     for bad in (np.nan, True, None, "0.3", 1e39):
         with pytest.raises(revgrad.InvalidLambdaError, match="actor"):
             layer.factor = bad
-    with pytest.raises(revgrad.InvalidLambdaError, match="The factor asks for a gradient"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="λ or factor asks for a gradient"):
         layer.factor.trainable = True
 
 
