@@ -97,10 +97,10 @@ def test_a_nan_goes_through(schedule):
 
 
 @pytest.mark.parametrize("p", [T.zscalar(), T.eq(T.fscalar(), 0)], ids=["complex", "bool"])
-def test_what_is_no_progress_is_refused(p):
-    for refused in (lambda: Dann()(p), lambda: progress(p, 10)):
+def test_invalid_progress_is_rejected(p):
+    for call in (lambda: Dann()(p), lambda: progress(p, 10)):
         with pytest.raises(ValueError, match=f"Its dtype is {p.dtype}: cast it to a float dtype"):
-            refused()
+            call()
     with pytest.raises(ValueError, match="Its dtype is None"):
         Dann()(theano.shared({}))
 
