@@ -262,7 +262,7 @@ def test_a_wrong_factory_is_named(register, factory, words):
         (revgrad.BackendSpec("a", ("a:B",), "a:C", contract=2), "written against contract 2"),
     ],
 )
-def test_a_bad_record_is_refused(spec, words):
+def test_an_invalid_spec_is_rejected(spec, words):
     known = dict(revgrad.backends)
     with pytest.raises(ValueError) as caught:
         revgrad.register(spec)

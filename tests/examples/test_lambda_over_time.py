@@ -78,7 +78,7 @@ def test_a_killed_training_run_goes_on_as_if_nothing_had_been(style, tmp_path):
     assert lams == [revgrad.schedules.Dann()(step / 60) for step in range(60)]
 
 
-def test_the_checkpoint_of_another_ramp_is_refused(tmp_path):
+def test_the_checkpoint_of_another_ramp_is_rejected(tmp_path):
     resume(tmp_path, "theano", "one", "--die-at", "2")
     status, printed = resume(tmp_path, "theano", "one", "--steps", "61")
     assert status != 0

@@ -61,10 +61,3 @@ def test_a_mistake_in_pytorch(call, error, words):
     with pytest.raises(error) as caught:
         call(pytest.importorskip("torch"))
     assert words in str(caught.value)
-
-
-def test_a_lambda_variable_in_a_trace_of_jax():
-    jax = pytest.importorskip("jax")
-    lam = revgrad.LambdaVariable(0.5)
-    with pytest.raises(InvalidLambdaError, match="argument"):
-        jax.jit(lambda x: revgrad.reverse(x, lam))(1.0)
