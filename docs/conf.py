@@ -52,7 +52,7 @@ nitpick_ignore_regex = [
     ("py:class", r"revgrad\.testing\._cases\.Case"),
     # Arguments of the schedules, which autolink takes for the attributes of the same names.
     ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
-    ("py:obj", r"factor|harness|layer|module"),
+    ("py:obj", r"factor|harness|layer|module|value"),
 ]
 doctest_global_setup = """
 import numpy as np

@@ -22,7 +22,7 @@ __all__ = ["KerasNative", "LambdaWeight", "native"]
 
 
 class KerasNative(Native):
-    """The adapter of symbolic tensors; the cell of a `LambdaVariable` is a weight."""
+    """The adapter of symbolic tensors; the cell of a `revgrad.LambdaVariable` is a weight."""
 
     lambda_words = "a tensor of Keras or of its backend"
 
@@ -113,13 +113,13 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
 
     @staticmethod
     def of_variable(variable: LambdaVariable) -> LambdaWeight:
-        """Return the one weight of a `LambdaVariable`; the two have the same value from now on."""
+        """Return the one weight of a `revgrad.LambdaVariable`; the two have the same value from now on."""
         weight: LambdaWeight = variable.cell(native)
         weight._driver = variable
         return weight
 
     def assign(self, value: Any) -> Any:
-        """Set the value, and that of the `LambdaVariable` that shares the weight."""
+        """Set the value, and that of the `revgrad.LambdaVariable` that shares the weight."""
         if isinstance(value, keras.Variable):
             value = keras.ops.stop_gradient(value.value)  # only its value is wanted
         value = self._resolved(value)
