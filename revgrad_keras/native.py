@@ -113,7 +113,7 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
 
     @staticmethod
     def of_variable(variable: LambdaVariable) -> LambdaWeight:
-        """Return the one weight of a `revgrad.LambdaVariable`; the two have the same value from now on."""
+        """Return the weight of a `revgrad.LambdaVariable`; from now on both have one value."""
         weight: LambdaWeight = variable.cell(native)
         weight._driver = variable
         return weight

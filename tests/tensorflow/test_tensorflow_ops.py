@@ -1,11 +1,9 @@
 """`reverse` in every mode of TensorFlow, on every kind of tensor, with every λ."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.processes import python
 
 import revgrad
 from revgrad.schedules import Dann, progress
@@ -397,7 +395,7 @@ def test_a_saved_model_reverses_where_revgrad_is_not_imported(tmp_path):
         lambda x: -(reverse(x, module.lam) ** 3) * -1.0, [tf.TensorSpec([None, 3])]
     )
     tf.saved_model.save(module, str(tmp_path))
-    subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], check=True, cwd=str(tmp_path))
+    python(tmp_path, code=RELOADED, cwd=tmp_path)
 
 
 FIRST_CALL = """
@@ -419,15 +417,7 @@ slope(tf.constant(1.0), tf.constant(3.0))
 def test_autograph_leaves_the_first_call_as_it_is(tmp_path, first):
     """It would rewrite the code of the discovery, for seconds, and warn of what it cannot."""
     (tmp_path / "program.py").write_text(FIRST_CALL.format(first=first))
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=str(tmp_path),
-        check=True,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
-    assert "AutoGraph" not in done.stderr, done.stderr
+    assert "AutoGraph" not in python("program.py", cwd=tmp_path).stderr
 
 
 def test_graphs_of_tensorflow_1():

@@ -2,9 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
-import textwrap
 from importlib import metadata
 
 import lasagne
@@ -17,6 +14,8 @@ from theano.tensor.signal import conv
 from theano.tensor.signal.pool import pool_2d
 from theano.tests.record import RecordMode
 
+from support.processes import python
+
 
 # How THEANO_FLAGS names a flag of a section: gcc.cxxflags; Theano-PyMC, gcc__cxxflags.
 try:
@@ -26,21 +25,16 @@ except metadata.PackageNotFoundError:
 CXXFLAGS, LDFLAGS = f"gcc{DOT}cxxflags", f"blas{DOT}ldflags"
 
 
-def python(*arguments, check=True, **environment):
-    """Run an interpreter and return what it prints, stderr included."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert not check or done.returncode == 0, done.stdout
-    return done.stdout if check else (done.returncode, done.stdout)
-
-
 def run(code, **environment):
-    return python("-c", textwrap.dedent(code), **environment)
+    """Run code and return what it prints, stderr included."""
+    done = python(code=code, **environment)
+    return done.stdout + done.stderr
+
+
+def outcome(*arguments, **environment):
+    """Return the exit status of an interpreter, and what it prints."""
+    done = python(*arguments, check=False, **environment)
+    return done.returncode, done.stdout + done.stderr
 
 
 def compiled(inputs, outputs):
@@ -336,7 +330,7 @@ def test_a_finder_of_an_older_kind_is_passed_over():
 
 
 def test_no_warning_escapes_from_it():
-    assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
+    assert run("import revgrad_theano.compat", PYTHONWARNINGS="error") == ""
 
 
 @pytest.mark.parametrize(
@@ -382,7 +376,7 @@ def test_after_a_theano_that_failed_it_says_what_to_do():
     sys.modules["theano.configdefaults"] = types.ModuleType("theano.configdefaults")
     import revgrad_theano.compat
     """
-    status, printed = python("-c", textwrap.dedent(code), check=False)
+    status, printed = outcome(code=code)
     assert status == 1
     assert "ImportError: theano was imported before revgrad_theano.compat, and failed" in printed
     assert "Restart Python" in printed and "revgrad_theano.compat before theano" in printed
@@ -436,7 +430,7 @@ def script(tmp_path):
 
 
 def test_it_runs_an_unchanged_script(script):
-    status, printed = python("-m", "revgrad_theano.compat", script, "--epochs", "3", check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", script, "--epochs", "3")
     assert status == 7, printed
     assert "name __main__" in printed and "argv ['--epochs', '3']" in printed
     assert f"file {script}" in printed
@@ -445,19 +439,17 @@ def test_it_runs_an_unchanged_script(script):
 def test_it_runs_a_module(script):
     folder = os.path.dirname(script)
     path = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
-    status, printed = python(
-        "-m", "revgrad_theano.compat", "-m", "train", "-x", check=False, PYTHONPATH=path
-    )
+    status, printed = outcome("-m", "revgrad_theano.compat", "-m", "train", "-x", PYTHONPATH=path)
     assert status == 7 and "name __main__" in printed and "argv ['-x']" in printed
 
 
 def test_the_traceback_of_a_script_is_shown(script):
-    status, printed = python("-m", "revgrad_theano.compat", script, "fail", check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", script, "fail")
     assert status == 1 and "ValueError: as asked" in printed and "train.py" in printed
 
 
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["-x"], ["--help"]])
 def test_without_a_program_it_says_how(arguments):
-    status, printed = python("-m", "revgrad_theano.compat", *arguments, check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", *arguments)
     assert status == (0 if arguments == ["--help"] else 1)
     assert "usage: python -m revgrad_theano.compat script.py [args ...]" in printed

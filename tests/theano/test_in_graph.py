@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from schedule_examples import EXAMPLES, OWN, label, parabola
+from schedule_examples import EXAMPLES, OWN, label
 
 import revgrad
 from revgrad.schedules import Constant, Dann, Linear, Sequential, progress
@@ -68,13 +68,6 @@ def test_a_vector_of_progress(schedule):
     p = T.dvector("p")
     np.testing.assert_allclose(values(schedule, p, [ps])[0], schedule(ps), rtol=1e-14)
     assert schedule(T.fmatrix()).type == T.fmatrix
-
-
-def test_the_c_code_gives_the_same():
-    p, schedule = T.dscalar("p"), Sequential([Linear(0.3, 0.1), Dann(low=0.1)], [0.3])
-    run = theano.function([p], schedule(p))
-    for each in PS:
-        np.testing.assert_allclose(run(each), schedule(each), rtol=1e-14)
 
 
 @pytest.mark.parametrize("own", OWN[:2], ids=["Delayed", "Sequential"])
@@ -152,12 +145,3 @@ def test_a_jump_falls_on_the_same_step(total, dtype):
         np.testing.assert_array_equal(
             run(steps.astype(dtype)), [schedule(k / total) for k in range(total + 1)]
         )
-
-
-def test_a_scheduler_drives_a_compiled_function():
-    lam, x = revgrad.LambdaVariable(), T.dvector("x")
-    driver = revgrad.LambdaScheduler(lam, parabola, total_steps=5)
-    gradient = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x))
-    for k in range(7):
-        assert gradient([1.0])[0] == -parabola(min(k / 5, 1.0))
-        driver.step()

@@ -3,8 +3,6 @@
 import copy
 import pickle
 import pickletools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
 
 from support.examples import run_examples
+from support.processes import python
 
 import revgrad
 from revgrad_theano import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
@@ -307,17 +306,15 @@ def test_a_compiled_function_and_a_graph_load_in_a_fresh_process(tmp_path):
     with open(tmp_path / "saved.pkl", "wb") as file:
         pickle.dump((function, x, lam, y), file, 2)
     program = """
-import pickle, sys
-import revgrad_theano.compat, theano
-function, x, lam, y = pickle.load(open(sys.argv[1], "rb"))
-print(*function([3.0], 0.5), *theano.function([x, lam], theano.grad(y.sum(), x), mode="FAST_COMPILE", on_unused_input="ignore")([1.0], 0.25))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "saved.pkl")],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    assert done.stdout.split() == [b"-3.0", b"-0.25"]
+    import pickle, sys
+    import revgrad_theano.compat, theano
+    function, x, lam, y = pickle.load(open(sys.argv[1], "rb"))
+    gradient, mode = theano.grad(y.sum(), x), "FAST_COMPILE"
+    loaded = theano.function([x, lam], gradient, mode=mode, on_unused_input="ignore")
+    print(*function([3.0], 0.5), *loaded([1.0], 0.25))
+    """
+    done = python(tmp_path / "saved.pkl", code=program)
+    assert done.stdout.split() == ["-3.0", "-0.25"]
 
 
 # --- what is known of λ when the graph is built ---------------------------------------------------
