@@ -288,6 +288,5 @@ def test_a_variable_inside_a_recurrent_layer_has_to_be_listed():
 def test_a_variable_inside_a_recurrent_layer(how):
     lam = revgrad.LambdaVariable(0.5)
     run = recurrent(lam, **how)
-    for value in (0.5, 2.0):
-        lam.value = value
-        np.testing.assert_allclose(run(), recurrent(value)(), rtol=1e-5)
+    lam.value = 2.0
+    np.testing.assert_allclose(run(), recurrent(2.0)(), rtol=1e-5)
