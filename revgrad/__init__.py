@@ -63,7 +63,7 @@ def __getattr__(name: str) -> Any:
         import revgrad.testing
 
         return revgrad.testing
-    advice = ""
+    advice = f"; it has {', '.join(__all__)}"
     if name in ("GradientReversal", "ReverseGradient", "ReverseGradientLayer", "reverse_gradient"):
         advice = (
             ". It is in the package of your framework, such as revgrad_torch.GradientReversal, "

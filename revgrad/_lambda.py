@@ -11,6 +11,7 @@ import numpy as np
 from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 
+SWAPPED = " Are x and lam swapped? The call is reverse(x, lam)."
 _NOT_NUMBERS = {
     bool: "A bool is not a strength: write 1.0 or 0.0.",
     str: "It is text: convert it with float().",
@@ -217,7 +218,7 @@ one value per sample is lam.reshape(-1, 1).
         f"{_symbol(signed)} of shape {tuple(lam_shape)} does not broadcast to x of shape "
         f"{tuple(x_shape)} without enlarging it. Give it the shape of x with length 1 wherever it "
         f"does not vary: one value per sample is {'factor' if signed else 'lam'}"
-        f".reshape({per_sample})."
+        f".reshape({per_sample}).{'' if x_shape else SWAPPED}"
     )
 
 
@@ -332,13 +333,8 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
 
 
 @set_module("revgrad.backend")
-def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
-    """Build the error for a λ that asks for a gradient (C5).
-
-    Parameters
-    ----------
-    signed : bool, optional
-        Whether it is the factor of `revgrad.scale_gradient`.
+def learnable_lambda_error() -> InvalidLambdaError:
+    """Build the error for a λ or factor that asks for a gradient (C5).
 
     Returns
     -------
@@ -346,7 +342,7 @@ def learnable_lambda_error(signed: bool = False) -> InvalidLambdaError:
         To be raised by the caller.
     """
     return InvalidLambdaError(
-        f"{_symbol(signed)} asks for a gradient, and it has none: nothing would ever train it. "
+        "The λ or factor asks for a gradient, and it has none: nothing would ever train it. "
         "Detach it from the graph, or change it with a revgrad.LambdaScheduler."
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from revgrad._lambda import (
+    SWAPPED,
     _normalize,
     cast_lambda,
     check_lambda_shape,
@@ -277,7 +278,8 @@ def resolve(x: Any, lam: Any, native: Native, signed: bool = False) -> Any:
     elif not known:
         lam = _normalize(lam, signed)
         if not isinstance(lam, (float, np.ndarray)):
-            raise unknown_lambda_error(lam, native.lambda_words, signed)
+            error = unknown_lambda_error(lam, native.lambda_words, signed)
+            raise InvalidLambdaError(f"{error}{SWAPPED}") if native.shape(x) == () else error
     if known:
         if not native.is_real(lam):
             raise not_real_error(lam.dtype, signed)

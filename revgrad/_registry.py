@@ -7,15 +7,17 @@ else happens once in a process, or once for each new type.
 from __future__ import annotations
 
 import importlib
+import numbers
 import sys
 import threading
+import types
 import warnings
 import weakref
 from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
+from revgrad._lambda import SWAPPED
 from revgrad._names import did_you_mean
 from revgrad._tracers import evaluated_while_traced
-from revgrad._variable import LambdaVariable
 from revgrad.backend import Backend, BackendSpec
 from revgrad.exceptions import (
     AmbiguousBackendError,
@@ -306,9 +308,12 @@ def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
 
 def _advice(kind: type) -> str:
     """Return what to do with an `x` of a type that people often pass by mistake."""
-    if issubclass(kind, (int, float, LambdaVariable)) or hasattr(kind, "_advice_as_lambda"):
-        return " Are x and lam swapped? The call is reverse(x, lam)."
-    if issubclass(kind, (list, tuple, dict)):
+    # Whatever this package makes (a schedule, a scheduler, a LambdaVariable) belongs to λ.
+    if issubclass(kind, numbers.Number) or _root(kind.__module__) == "revgrad":
+        return SWAPPED
+    if kind is type(None):
+        return " Does the function that computes x return it?"
+    if issubclass(kind, (list, tuple, dict, set, frozenset, types.GeneratorType)):
         return (
             " Map over its items, for instance jax.tree.map(lambda leaf: revgrad.reverse(leaf, "
             "lam), x); of JAX, revgrad_jax.reverse_gradient takes a whole pytree."

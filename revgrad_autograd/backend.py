@@ -18,20 +18,10 @@ class AutogradBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        {
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "views",
-        }
+        """
+        forward_mode graph_lambda half_precision in_place known_lambda lambda_array schedules
+        second_order several_outputs subclasses threads views
+        """.split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
 

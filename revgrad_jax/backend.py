@@ -16,25 +16,11 @@ class JaxBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "modes",
-            "operations",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "vectorised",
-            "views",
-        }
+        """
+        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
+        lambda_array modes operations schedules second_order several_outputs subclasses threads
+        vectorised views
+        """.split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)

@@ -17,21 +17,10 @@ class KerasBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "graph_lambda",
-            "half_precision",
-            "known_lambda",
-            "lambda_array",
-            "layers",
-            "modes",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-        }
+        """
+        compilations copies graph_lambda half_precision known_lambda lambda_array layers modes
+        schedules second_order several_outputs subclasses threads
+        """.split()
     )
 
     def reverse(self, x: Any, lam: Any) -> Any:

@@ -155,4 +155,4 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
     @trainable.setter
     def trainable(self, value: bool) -> None:
         if value:
-            raise learnable_lambda_error(self._signed)
+            raise learnable_lambda_error()

@@ -16,25 +16,11 @@ class TensorflowBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "modes",
-            "operations",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "vectorised",
-            "views",
-        }
+        """
+        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
+        lambda_array modes operations schedules second_order several_outputs subclasses threads
+        vectorised views
+        """.split()
     )
 
     def reverse(self, x: Any, lam: Any) -> Any:

@@ -65,7 +65,7 @@ class TensorflowNative(Native):
     def new_cell(self, value: float) -> tf.Variable:
         """Return a variable in float64: it is cast to the dtype of each `x`, not before."""
         # In a thread of its own, where nothing is traced: a function takes over what is made while
-        # it is traced, traces again, and from its second trace on refuses it.
+        # it is traced, traces again, and from its second trace on raises an error.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(
                 tf.Variable, value, trainable=False, dtype="float64", name="lam"

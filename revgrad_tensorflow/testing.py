@@ -273,7 +273,7 @@ def graph_operations(function: Any, *arguments: Any) -> List[str]:
 
 def _pulled_back(fn: Any, x: Any, g: Any) -> Tuple[Any, Any]:
     with tf.GradientTape() as tape:
-        if x.dtype.is_floating:  # fn refuses any other
+        if x.dtype.is_floating:  # fn rejects any other
             tape.watch(x)
         y = fn(x)
     gradient = tape.gradient(y, x, g)

@@ -14,26 +14,11 @@ class TheanoBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "modes",
-            "operations",
-            "rewritten",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "vectorised",
-            "views",
-        }
+        """
+        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
+        lambda_array modes operations rewritten schedules second_order several_outputs
+        subclasses threads vectorised views
+        """.split()
     )
 
     def multiply_gradient(self, x: Any, factor: Any) -> Any:

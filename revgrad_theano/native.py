@@ -50,7 +50,7 @@ class TheanoNative(Native):
                 f"Expected a tensor or a sparse matrix; got a Theano variable of type {x.type}. "
                 "Reverse the tensors that it consists of."
             )
-        if not x.dtype.startswith("float"):  # theano.grad refuses complex variables as well
+        if not x.dtype.startswith("float"):  # theano.grad rejects complex variables as well
             raise no_gradient_error(x, x.dtype)
         return x.dtype
 

@@ -64,11 +64,10 @@ class _Identity(Op):  # type: ignore[misc, unused-ignore]
 
 
 class _SameLengths(_Identity):
-    """λ or a factor, whose lengths must be those of `x`: Theano learns them at run time.
+    """λ or a factor, whose lengths must be those of `x`: Theano learns them at run time."""
 
-    Without it, a gradient of ones would take the shape of λ: Theano rewrites the product of λ and
-    a filled array to λ.
-    """
+    # Without it, a gradient of ones would take the shape of λ: Theano rewrites the product of λ
+    # and a filled array to λ.
 
     def make_node(self, strength: Any, *lengths: Any) -> Any:
         return basic.Apply(self, [strength, *lengths], [strength.type()])

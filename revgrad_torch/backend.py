@@ -17,27 +17,11 @@ class TorchBackend(Backend):
 
     native: TorchNative = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "layers",
-            "modes",
-            "operations",
-            "rewritten",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "vectorised",
-            "views",
-        }
+        """
+        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
+        lambda_array layers modes operations rewritten schedules second_order several_outputs
+        subclasses threads vectorised views
+        """.split()
     ).difference(UNSUPPORTED)
     limits = LIMITS
     multiply_gradient = staticmethod(multiply_gradient)

@@ -193,7 +193,7 @@ class _Scale(torch.autograd.Function):
     def forward(ctx: Any, x: Any, factor: Any) -> Any:
         # Not by save_for_backward: a checkpoint would recompute it, with the λ of that time.
         ctx.factor = factor
-        # A view, so that PyTorch refuses what would be wrong after a write in place.
+        # A view, so that PyTorch raises where the gradient would be wrong after a write in place.
         try:
             return x.view_as(x)
         except NotImplementedError:  # a sparse tensor
@@ -208,7 +208,7 @@ _apply_scale: Callable[..., torch.Tensor] = super(torch.autograd.Function, _Scal
 
 
 class _ScaleInGraph(torch.autograd.Function):
-    """The Function for torch.compile, which refuses one that has a `jvp`."""
+    """The Function for torch.compile, which rejects one that has a `jvp`."""
 
     @staticmethod
     def forward(ctx: Any, x: Any, factor: Any) -> Any:
@@ -226,11 +226,10 @@ class _ScaleInGraph(torch.autograd.Function):
 
 
 class _ScaleAnywhere(torch.autograd.Function):
-    """The Function for torch.func and dual numbers; it costs three times as much.
+    """The Function for torch.func and dual numbers; it costs three times as much."""
 
-    It copies: a view would need a tangent that is a view, and there PyTorch does not see that a
-    view is written to.
-    """
+    # It copies: a view would need a tangent that is a view, and there PyTorch does not see that a
+    # view is written to.
 
     generate_vmap_rule = True
 

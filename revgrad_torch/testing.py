@@ -353,7 +353,7 @@ class TorchHarness(Harness):
 
         def run(x: Any, lam: Any, g: Any) -> Any:
             lam = _tensor(lam)
-            fn(_tensor(x), lam)  # what is refused is refused here, and not in words of Dynamo
+            fn(_tensor(x), lam)  # its errors are raised here, not in the words of Dynamo
             return _pulled_back(lambda x: compiled(x, lam), x, g)
 
         return run

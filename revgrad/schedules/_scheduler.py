@@ -86,6 +86,8 @@ class LambdaScheduler:
     ) -> None:
         if variable is not None and not isinstance(variable, LambdaVariable):
             expected = "a revgrad.LambdaVariable, or None for a plain loop"
+            if callable(variable):
+                expected += " (are variable and schedule swapped?)"
             raise invalid("LambdaScheduler", "variable", expected, variable)
         check_schedule("LambdaScheduler", "schedule", schedule)
         self._variable = variable

@@ -106,7 +106,7 @@ class Harness:
         shape : tuple of int
             The shape of `x` and `g`, which a framework may ignore that needs none.
         dtype : str
-            The dtype of `x` and `g`; also ``"int32"`` and ``"bool"``, which `fn` refuses.
+            The dtype of `x` and `g`; also ``"int32"`` and ``"bool"``, which `fn` rejects.
 
         Returns
         -------

@@ -88,9 +88,9 @@ def run_here(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory):
+def site_of_all(tmp_path_factory):
     """A folder with one plugin of each kind."""
-    site = tmp_path_factory.mktemp("ward")
+    site = tmp_path_factory.mktemp("site_of_all")
     install_into(site, "good-plugin", GOOD)
     for kind, (code, _) in BROKEN.items():
         install_into(site, "broken-" + kind.replace(" ", "-"), code)
@@ -107,8 +107,8 @@ def ward(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(ward):
-    status, printed, errors = run("--json", site=ward)
+def found(site_of_all):
+    status, printed, errors = run("--json", site=site_of_all)
     assert status == 1 and errors == ""
     return json.loads(printed)
 

@@ -55,7 +55,7 @@ def test_one_lam_per_sample_and_a_variable():
 
 
 @pytest.mark.parametrize("x", [np.arange(3), np.array([True]), np.array(["a"]), np.uint8(1)])
-def test_a_dtype_without_gradient_is_refused(x):
+def test_a_dtype_without_gradient_is_rejected(x):
     with pytest.raises(revgrad.UnsupportedTypeError) as caught:
         revgrad.reverse(x, 1.0)
     assert f"of dtype {x.dtype}, which carries no gradient. Cast it to a floating dtype" in str(
@@ -64,7 +64,7 @@ def test_a_dtype_without_gradient_is_refused(x):
 
 
 @pytest.mark.parametrize("x", [[1.0], 2.0, None])
-def test_what_is_no_numpy_value_is_refused(x):
+def test_a_value_of_another_type_is_rejected(x):
     for call in (
         lambda: reference.pullback(x, 1.0),
         lambda: revgrad.reverse(x, 1.0, backend="numpy"),
@@ -73,7 +73,7 @@ def test_what_is_no_numpy_value_is_refused(x):
             call()
 
 
-def test_a_lam_that_would_become_infinite_is_refused():
+def test_a_lam_that_would_become_infinite_is_rejected():
     with pytest.raises(
         revgrad.InvalidLambdaError,
         match="100000.0 is too large a λ or factor for x of dtype float16",

@@ -167,22 +167,6 @@ def test_a_claim_on_a_module_that_is_not_loaded_matches_nothing(register):
         revgrad.reverse(object(), 1.0)
 
 
-def test_an_unclaimed_type_is_told_what_is_known(register):
-    register("absent", "module_that_does_not_exist:Tensor")
-    with pytest.raises(revgrad.UnsupportedTypeError) as caught:
-        revgrad.reverse([1.0], 1.0)
-    words = str(caught.value)
-    assert "No backend claims the type builtins.list." in words
-    assert "numpy (numpy:ndarray, numpy:generic)" in words
-    assert "absent (module_that_does_not_exist:Tensor)" in words
-    assert "numpy.asarray(x)" in words
-
-
-def test_a_number_in_the_place_of_x_is_asked_whether_it_is_lam():
-    with pytest.raises(revgrad.UnsupportedTypeError, match=r"swapped\? The call is reverse"):
-        revgrad.reverse(0.3, np.ones(2))
-
-
 class Resolving(revgrad.Backend):
     """A backend of the fewest lines, on values that have a dtype and a shape."""
 
@@ -262,18 +246,6 @@ def test_a_wrong_factory_is_named(register, factory, words):
     assert factory in str(caught.value) and words in str(caught.value)
 
 
-def test_an_unknown_name_is_told_the_known_ones():
-    for call in (revgrad.get_backend, revgrad.unregister):
-        with pytest.raises(revgrad.BackendUnavailableError, match=r"no backend named \['numpy'\]"):
-            call(["numpy"])
-        with pytest.raises(revgrad.BackendUnavailableError) as caught:
-            call("thaeno")
-        assert (
-            "There is no backend named 'thaeno'. Did you mean 'theano'? Known backends: numpy, "
-            in str(caught.value)
-        )
-
-
 @pytest.mark.parametrize(
     "spec, words",
     [
@@ -290,7 +262,7 @@ def test_an_unknown_name_is_told_the_known_ones():
         (revgrad.BackendSpec("a", ("a:B",), "a:C", contract=2), "written against contract 2"),
     ],
 )
-def test_a_bad_record_is_refused(spec, words):
+def test_an_invalid_spec_is_rejected(spec, words):
     known = dict(revgrad.backends)
     with pytest.raises(ValueError) as caught:
         revgrad.register(spec)

@@ -346,13 +346,10 @@ def test_schedules_of_different_classes_differ():
 @pytest.mark.parametrize(
     "plain, words",
     [
-        ({"kind": "dann"}, "Unknown schedule 'dann'. Did you mean 'Dann'? Known schedules: Const"),
         ({"kind": "INVERSE-DECAY"}, "Did you mean 'InverseDecay'? Known schedules: Constant, Cos"),
-        ({"kind": "step"}, "Unknown schedule 'step'. Known schedules: Constant, Cosine, Dann, De"),
         ({"kind": ["Dann"]}, "Unknown schedule ['Dann']"),
         ({"kind": "Schedule"}, "Unknown schedule 'Schedule'"),
         ({"gamma": 10}, "has the name of its class under 'kind'"),
-        ("Dann", "got 'Dann' (str)"),
         ({"kind": "Dann", "alpha": 1}, "argument 'alpha'. Its arguments: gamma, low, high."),
         ({"kind": "Linear", 1: 2}, "keywords must be strings. Its arguments: start, end."),
         ({"kind": "Constant"}, "Constant: missing a required argument: 'value'. Its arguments: v"),
@@ -444,17 +441,6 @@ def test_progress_of_numbers_that_no_float_holds():
     assert ps == [0.0, 0.0, 1.0, 1.0, 0.0, 0.5, pytest.approx(0), 1.0, pytest.approx(0)]
     assert progress(huge, 2 * huge) == 0.5 and {type(p) for p in ps} == {float}
     np.testing.assert_allclose(progress(np.array([5, math.inf]), huge), [0, 1], atol=1e-300)
-
-
-@pytest.mark.parametrize("total", [0, -1, 1.0, 10.5, True, "10", None, math.inf, np.ones(2)])
-def test_the_horizon_is_a_positive_integer(total):
-    with pytest.raises(ValueError, match="total_steps must be an integer >= 1; got "):
-        progress(1, total)
-
-
-def test_the_horizon_has_no_default():
-    with pytest.raises(TypeError, match="total_steps"):
-        progress(1)
 
 
 def called_with_a_step(p):

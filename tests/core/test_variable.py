@@ -50,7 +50,7 @@ def test_a_cell_that_was_made_is_found_without_a_lock():
 
 
 @pytest.mark.parametrize("bad", [-1, float("nan"), "1", True, [1.0], None])
-def test_a_bad_value_is_refused_and_changes_nothing(bad):
+def test_a_bad_value_is_rejected_and_changes_nothing(bad):
     with pytest.raises(revgrad.InvalidLambdaError):
         revgrad.LambdaVariable(bad)
     lam, native = revgrad.LambdaVariable(0.5), Cells()

@@ -1,5 +1,6 @@
 """Words that were replaced stay out of the code and the documentation."""
 
+import ast
 import pathlib
 import re
 
@@ -18,6 +19,13 @@ WORDS = {
     r"what\s+is\s+no\b": "not a",
     r"\bfares?\s+like": "fails the same way",
     r"bear\s+each\s+other": "conflict",
+    r"\bBackendRecord|\bOffers?\(": "BackendSpec",
+    r"one\s+single\s+number": "a scalar",
+    r"look\s+at\s+what\s+computed": "check the code that computed it",
+    r"tak(es|ing)\s+nothing\s+along": "run in a subprocess",
+    r"names\s+what\s+is": "lists unknown",
+    r"right\s+under\s+every": "correct under every",
+    r"what_is_no_|is_no_\w+_is": "invalid_, is_rejected",
 }
 
 
@@ -42,3 +50,13 @@ def test_a_word_is_not_used(texts, word):
             line = text.count("\n", 0, match.start()) + 1
             found.append(f"{path}:{line}: {match.group()!r}")
     assert not found, f"Write {WORDS[word]!r} instead:\n" + "\n".join(found)
+
+
+def test_a_private_helper_has_one_line_of_docstring():
+    longer = []
+    for path in ROOT.glob("revgrad*/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name.startswith("_"):
+                if not node.name.startswith("__") and "\n" in (ast.get_docstring(node) or ""):
+                    longer.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}")
+    assert not longer

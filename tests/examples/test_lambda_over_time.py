@@ -1,16 +1,13 @@
 """λ over time on the moons: driven in three ways, and resumed after a crash."""
 
-import os
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
-from test_examples import EXAMPLES  # noqa: E402  it puts the examples on the path
+from test_examples import run  # noqa: E402  it puts the examples on the path
 import three_ways  # noqa: E402
 import theano  # noqa: E402
 
@@ -49,16 +46,9 @@ def test_the_program_of_the_three_ways_prints_them(capsys):
 
 
 def resume(folder, style, name, *arguments):
-    flags = f"{os.environ.get('THEANO_FLAGS', '')},base_compiledir={theano.config.base_compiledir}"
-    program = [sys.executable, str(EXAMPLES / "resume.py"), style, f"{name}.checkpoint"]
-    done = subprocess.run(
-        [*program, "--log", f"{name}.log", "--steps", "60", *arguments],
-        cwd=str(folder),
-        env=dict(os.environ, THEANO_FLAGS=flags.strip(",")),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    log = "--log", f"{name}.log", "--steps", "60"
+    program = "resume.py", style, f"{name}.checkpoint"
+    done = run(*program, *log, *arguments, cwd=folder, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -78,7 +68,7 @@ def test_a_killed_training_run_goes_on_as_if_nothing_had_been(style, tmp_path):
     assert lams == [revgrad.schedules.Dann()(step / 60) for step in range(60)]
 
 
-def test_the_checkpoint_of_another_ramp_is_refused(tmp_path):
+def test_the_checkpoint_of_another_ramp_is_rejected(tmp_path):
     resume(tmp_path, "theano", "one", "--die-at", "2")
     status, printed = resume(tmp_path, "theano", "one", "--steps", "61")
     assert status != 0

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 import revgrad
 from revgrad.schedules import Dann, progress
@@ -55,13 +54,6 @@ def test_hessians():
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_check_grads_of_two_reversals_that_cancel():
-    def f(x):
-        return jnp.tanh(revgrad.reverse(revgrad.reverse(x, 0.5), 2.0))
-
-    check_grads(f, (X,), order=2, modes=("fwd", "rev"), atol=1e-2, rtol=1e-2)
-
-
 @pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit, jax.grad])
@@ -106,20 +98,6 @@ def test_scan_and_while_loop_and_cond():
     np.testing.assert_allclose(jax.grad(by_cond)(X), [-0.5] * 3)
 
 
-def test_lam_is_an_argument_and_nothing_is_compiled_again():
-    traces = []
-
-    @jax.jit
-    def gradient(x, lam):
-        traces.append(lam)
-        return jax.grad(loss)(x, lam)
-
-    for lam in np.linspace(0, 2, 20):
-        expected = -lam * jax.grad(without)(X)
-        np.testing.assert_allclose(gradient(X, lam), expected, rtol=1e-5, atol=1e-7)
-    assert len(traces) == 1
-
-
 def test_a_schedule_from_the_step_counter_inside_scan():
     ramp, total = Dann(gamma=10), 10
 
@@ -137,7 +115,7 @@ def test_a_schedule_from_the_step_counter_inside_scan():
     np.testing.assert_allclose(train(X), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_a_variable_is_refused_inside_a_trace():
+def test_a_variable_is_rejected_inside_a_trace():
     lam = revgrad.LambdaVariable(0.5)
     for transform in (jax.jit, jax.grad, jax.vmap):
         with pytest.raises(revgrad.InvalidLambdaError, match="LambdaVariable\\(0.5\\) was") as e:
@@ -184,18 +162,11 @@ def test_an_error_of_lam_names_the_leaf_too():
     [
         (jnp.asarray(True), "got a value of dtype bool. Cast it to a float dtype"),
         (jnp.asarray(1j), "got a value of dtype complex64"),
-        (jnp.ones((3, 1)), "does not broadcast to x of shape"),
-        (object(), "a LambdaVariable, or a JAX array; got an object of type builtins.object"),
-        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
-        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_an_invalid_lam(lam, words):
-    for call in (reverse_gradient, jax.jit(reverse_gradient, static_argnums=1)):
-        if call is not reverse_gradient and isinstance(lam, jax.Array):
-            continue  # an array cannot be static
-        with pytest.raises(revgrad.InvalidLambdaError, match=words):
-            call(X, lam)
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        reverse_gradient(X, lam)
 
 
 @pytest.mark.parametrize(
@@ -288,15 +259,7 @@ def test_a_reversal_of_a_donated_array_raises():
         y + 1
 
 
-def test_a_factor_that_selects():
-    mask = jnp.asarray([True, False, True])
-
-    @jax.jit
-    def gradient(x, mask):
-        factor = jnp.where(mask, -0.5, 1.0)
-        return jax.grad(lambda x: revgrad.scale_gradient(x, factor).sum())(x)
-
-    np.testing.assert_array_equal(gradient(X, mask), [-0.5, 1.0, -0.5])
+def test_the_factor_of_a_tree():
     tree = jax.grad(lambda tree: sum(leaf.sum() for leaf in scale_gradient(tree, 0.1)))([X, X])
     np.testing.assert_allclose(tree, np.full((2, 3), 0.1), rtol=1e-6)
     assert scale_gradient(X, -2) is X
@@ -316,14 +279,6 @@ def test_donated_buffers_and_aot():
     np.testing.assert_allclose(step(jnp.array(X), 0.3), EXPECTED, rtol=1e-6)
     compiled = jax.jit(jax.grad(loss)).lower(X, 0.3).compile()
     np.testing.assert_allclose(compiled(X, 0.3), EXPECTED, rtol=1e-6)
-
-
-def test_a_reversal_of_one_of_two_branches():
-    def f(x):
-        return 2 * revgrad.reverse(x, 1.0) + 3 * revgrad.reverse(x, 5.0)
-
-    for gradient in (jax.grad(f), jax.jit(jax.grad(f)), jax.grad(jax.jit(f))):
-        assert gradient(1.0) == -17
 
 
 def test_partial_evaluation_of_the_pullback():

@@ -2,13 +2,11 @@
 
 import importlib.util
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from support.processes import python
 
 import revgrad
 
@@ -20,15 +18,7 @@ def run_on(backend, *command):
     """Run Python in a new process, with Keras on that backend."""
     if backend not in revgrad.backends or importlib.util.find_spec(backend) is None:
         pytest.skip(f"the backend {backend!r}, or its framework, is not installed")
-    return subprocess.run(
-        [sys.executable, *command],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONIOENCODING": "utf-8"},
-        cwd=str(HERE.parents[1]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    return python(*command, cwd=HERE.parents[1], KERAS_BACKEND=backend).stdout
 
 
 @pytest.mark.parametrize(
@@ -37,8 +27,7 @@ def run_on(backend, *command):
 def test_on_each_backend(backend, pytestconfig):
     assert len(FILES) == 3
     selected = "-m", pytestconfig.option.markexpr
-    done = run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selected, *FILES)
-    assert done.returncode == 0, done.stdout
+    run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selected, *FILES)
 
 
 GRADIENTS = """
@@ -63,11 +52,10 @@ def test_the_backends_agree():
     found = {}
     for backend in ("tensorflow", "jax", "torch"):
         try:
-            done = run_on(backend, "-c", GRADIENTS)
+            printed = run_on(backend, "-c", GRADIENTS)
         except pytest.skip.Exception:
             continue
-        assert done.returncode == 0, done.stdout
-        found[backend] = [np.array(each) for each in json.loads(done.stdout.splitlines()[-1])]
+        found[backend] = [np.array(each) for each in json.loads(printed.splitlines()[-1])]
     assert len(found) >= 2, "one backend has nothing to agree with"
     first, *others = found.values()
     for other in others:

@@ -9,15 +9,13 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from pytensor.compile.builders import OpFromGraph
-from pytensor.compile.mode import Mode, optdb
-from pytensor.graph.fg import FunctionGraph
+from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.sparse import csr_matrix as sparse_matrix
 
 import revgrad
 from revgrad.schedules import Dann, progress
-from revgrad_pytensor import ReverseGradient, reverse_gradient, scale_gradient
+from revgrad_pytensor import ReverseGradient, reverse_gradient
 
 VALUE = np.array([0.5, -1.0, 2.0])
 LINKERS = ["py", "cvm"]
@@ -90,28 +88,6 @@ def test_scan(linker):
     np.testing.assert_allclose(run(value, 0.7), -0.7 * plain(value), rtol=1e-10)
 
 
-REWRITES = {
-    "directly": [],
-    "merged": [MergeOptimizer()],
-    "canonicalised": [optdb.query("+canonicalize")],
-    "merged and canonicalised": [optdb.query("+merge", "+canonicalize")],
-}
-
-
-@pytest.mark.parametrize("how", REWRITES)
-def test_reversals_survive_what_grad_scale_does_not(how):
-    def gradient(reverse):
-        x = pt.dscalar("x")
-        graph = FunctionGraph([x], [2 * reverse(x, 1.0) + 3 * reverse(x, 5.0)], clone=False)
-        for rewrite in REWRITES[how]:
-            rewrite.rewrite(graph)
-        return float(pytensor.grad(graph.outputs[0], x).eval({x: 0.5}))
-
-    assert gradient(revgrad.reverse) == -17
-    theirs = gradient(lambda x, lam: pytensor.gradient.grad_scale(x, -lam))
-    assert (theirs == -17) == (how == "directly")
-
-
 def test_inside_an_op_from_graph():
     x, lam = pt.dvector("x"), pt.dscalar("lam")
     outer = OpFromGraph([x, lam], [pt.sin(revgrad.reverse(x, lam))])
@@ -121,16 +97,12 @@ def test_inside_an_op_from_graph():
     np.testing.assert_allclose(found, -0.3 * np.cos(VALUE))
 
 
-def test_clone_replace_and_pickle():
+def test_clone_replace():
     x, lam = pt.dvector("x"), pt.dscalar("lam")
     y = revgrad.reverse(x, lam)
     twice = clone_replace(y, {lam: 2 * lam})
     found = pytensor.grad(twice.sum(), x).eval({x: VALUE, lam: 0.3})
     np.testing.assert_allclose(found, np.full(3, -0.6))
-    x2, lam2, y2 = pickle.loads(pickle.dumps((x, lam, y)))
-    found = pytensor.grad(y2.sum(), x2).eval({x2: VALUE, lam2: 0.3})
-    np.testing.assert_allclose(found, np.full(3, -0.3))
-    assert y2.owner.op == y.owner.op
 
 
 @pytest.mark.parametrize("lam_shape", [(), (4, 1), (4, 3)])
@@ -164,21 +136,6 @@ def test_vectorized_graphs(batched, lam_shape):
         lams = lams.reshape((2,) + (1,) * (2 - len(lam_shape)) + lam_shape)
     expected = -lams * values[2]
     np.testing.assert_allclose(found, expected if batched != "lam" else expected.sum(axis=0))
-
-
-@pytest.mark.parametrize("linker", ["py", "cvm"])
-def test_several_outputs(linker):
-    """C21: x itself and two reversals of it leave one function, borrowed."""
-    x = pt.dvector("x")
-    h = x * 2
-    heads = [h, revgrad.reverse(h, 1.0), revgrad.reverse(h, 5.0)]
-    gradient = pytensor.grad(sum((k * each).sum() for k, each in zip((1, 3, 7), heads)), x)
-    outputs = [pytensor.Out(each, borrow=True) for each in (*heads, gradient)]
-    run = pytensor.function([x], outputs, mode=Mode(linker, "fast_run"))
-    *values, found = run(VALUE)
-    for value in values:
-        np.testing.assert_array_equal(value, 2 * VALUE)
-    np.testing.assert_array_equal(found, np.full(3, 2 * (1 - 3 - 35)))
 
 
 COPIES = {
@@ -257,18 +214,6 @@ def test_a_gather_from_a_reversal_with_an_array():
     )
 
 
-def test_a_factor_that_selects():
-    x, mask = pt.dvector("x"), pt.bvector("mask")
-    factor = pt.where(mask, -0.5, 1.0)
-    for scale in (revgrad.scale_gradient, scale_gradient):
-        gradient = pytensor.grad(scale(x, factor).sum(), x)
-        run = pytensor.function([x, mask], gradient, mode=Mode("py", "fast_run"))
-        found = run(VALUE, np.array([1, 0, 1], "int8"))
-        np.testing.assert_array_equal(found, [-0.5, 1.0, -0.5])
-    variable = revgrad.LambdaVariable(0.5)
-    assert pytensor.grad(scale_gradient(x, variable).sum(), x).eval({x: [1.0]}) == 0.5
-
-
 def test_a_schedule_from_a_step_counter():
     x, step = pt.dvector("x"), pytensor.shared(np.asarray(0), name="step")
     lam = Dann()(progress(step, 10))
@@ -278,20 +223,9 @@ def test_a_schedule_from_a_step_counter():
         np.testing.assert_allclose(run(VALUE), np.full(3, -Dann()(min(k / 10, 1))), rtol=1e-12)
 
 
-def test_to_learn_lam_is_an_error_of_pytensor():
-    x, lam = pt.dvector("x"), pt.dscalar("lam")
-    with pytest.raises(pytensor.gradient.DisconnectedInputError):
-        pytensor.grad((revgrad.reverse(x, lam) ** 2).sum(), lam)
-
-
-@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
-def test_what_carries_no_gradient_is_refused(dtype):
-    x = pt.TensorType(dtype, shape=(None,))("x")
-    with pytest.raises(revgrad.UnsupportedTypeError, match=f"of dtype {dtype}, which carries no"):
-        revgrad.reverse(x, 1.0)
-
-
-def test_values_that_are_not_tensors_are_rejected():
+def test_complex_and_sparse_values_are_rejected():
+    with pytest.raises(revgrad.UnsupportedTypeError, match="of dtype complex64, which carries no"):
+        revgrad.reverse(pt.TensorType("complex64", shape=(None,))("x"), 1.0)
     with pytest.raises(
         revgrad.UnsupportedTypeError,
         match="Expected a dense tensor; got a PyTensor variable of type Sparse",
@@ -305,13 +239,7 @@ def test_values_that_are_not_tensors_are_rejected():
     "lam, words",
     [
         (pt.zscalar(), "λ must be real; got a value of dtype complex128"),
-        (object(), "or a dense PyTensor tensor; got an object of type builtins.object"),
-        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
-        (pt.dvector(), "does not broadcast to x of shape"),
-        (pt.constant(-1.0), r"got -1.0 \(float\). The gradient is multiplied by -λ already"),
-        (pt.constant(np.nan), r"got nan \(float\). Check the code that computed it"),
         (sparse_matrix("lam", dtype="float32"), r"got an object of type pytensor.sparse"),
-        (-1.0, "The gradient is multiplied by -λ already"),
     ],
 )
 def test_an_invalid_lam(lam, words):

@@ -1,16 +1,13 @@
 """`reverse` in every mode of TensorFlow, on every kind of tensor, with every λ."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.processes import python
 
 import revgrad
 from revgrad.schedules import Dann, progress
 from revgrad_tensorflow import reverse_gradient, scale_gradient
-from revgrad_tensorflow.testing import graph_operations
 
 X = tf.constant([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
 
@@ -170,33 +167,14 @@ def test_the_gradient_of_a_gather_may_be_sparse(mode):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.skipif(tf.__version__.startswith("2.10."), reason="its custom_gradient refuses them")
+@pytest.mark.skipif(tf.__version__.startswith("2.10."), reason="its custom_gradient rejects them")
 def test_a_sparse_cotangent_that_is_handed_in():
     g = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([1]), tf.constant([3, 2]))
     found = tf.convert_to_tensor(gradient(reverse, X, g))
     np.testing.assert_array_equal(found, [[0, 0], [-0.5, -0.5], [0, 0]])
 
 
-def test_variables_as_x(mode):
-    x = tf.Variable(X)
-
-    def slope():
-        with tf.GradientTape() as tape:
-            y = tf.reduce_sum(reverse(x) ** 2)
-        return tape.gradient(y, x)
-
-    np.testing.assert_array_equal(mode(slope)(), -X)
-    assert tf.is_tensor(reverse(x))
-
-
-def test_ragged_tensors(mode):
-    def total(x):
-        ragged = tf.RaggedTensor.from_row_lengths(x, [1, 2])
-        reversed_ = reverse(ragged)
-        assert isinstance(reversed_, tf.RaggedTensor)
-        return tf.reduce_sum(reversed_**2)
-
-    np.testing.assert_array_equal(mode(lambda x: gradient(total, x))(X), -X)
+def test_an_array_as_lambda_of_a_ragged_tensor():
     with pytest.raises(
         revgrad.InvalidLambdaError, match="a scalar as λ or factor of a ragged tensor"
     ):
@@ -244,34 +222,12 @@ def test_a_lambda_that_changes_and_one_trace(mode):
         assert len(traces) == (20 if mode is eager else 1)
 
 
-def test_an_argument_and_one_trace():
-    slope = traced(lambda x, lam: gradient(lambda x: reverse(x, lam), x))
-    for value in np.linspace(0, 2, 20, dtype="float32"):
-        np.testing.assert_array_equal(slope(X, tf.constant(value))[0, 0], -value)
-    assert slope.experimental_get_tracing_count() == 1
-
-
 def test_a_variable_that_a_later_trace_meets_first():
-    """TensorFlow refuses variables that are made in the second trace of a function."""
+    """TensorFlow rejects variables that are made in the second trace of a function."""
     lams = [revgrad.LambdaVariable(0.5), revgrad.LambdaVariable(2.0)]
     slope = traced(lambda x, which: gradient(lambda x: reverse(x, lams[which]), x))
     assert [float(slope(X, which)[0, 0]) for which in (0, 1, 0)] == [-0.5, -2, -0.5]
     assert slope.experimental_get_tracing_count() == 2
-
-
-def test_no_gradient_to_lambda(mode):
-    lam = tf.Variable(0.5)
-    assert lam.trainable
-
-    def slope(x):
-        with tf.GradientTape() as tape:
-            y = tf.reduce_sum(reverse(x, lam) ** 2)
-        found.append(tape.gradient(y, lam))
-        return y
-
-    found = []
-    mode(slope)(X)
-    assert found == [None]
 
 
 def test_no_gradient_to_lambda_in_second_order(mode):
@@ -306,11 +262,6 @@ def test_a_schedule_from_a_step_counter(mode):
         (tf.constant(1j), "got a value of dtype <dtype: 'complex128'>"),
         (tf.ones((2, 1)), "does not broadcast to x of shape"),
         (tf.sparse.eye(2), "or a tf.Tensor or tf.Variable; got an object of type"),
-        (object(), "got an object of type builtins.object"),
-        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
-        (-1.0, "The gradient is multiplied by -λ already"),
-        (tf.constant(-1.0), "The gradient is multiplied by -λ already: pass 1.0, not -1.0"),
-        (tf.constant(np.nan), "Check the code that computed it"),
         (tf.constant([[1.0], [-1.0], [1.0]]), r"It is at index \(1, 0\) of an array"),
         (tf.constant(1e39, "float64"), "is too large a λ or factor for x of dtype float32"),
     ],
@@ -333,7 +284,6 @@ def test_a_variable_is_validated_outside_a_graph_only(mode):
 @pytest.mark.parametrize(
     "x, words",
     [
-        (tf.constant([1, 2]), "of dtype int32, which carries no gradient. Cast it"),
         (tf.constant("text"), "of dtype string, which carries no gradient"),
         (
             tf.sparse.eye(2),
@@ -350,26 +300,6 @@ def test_an_x_that_carries_no_gradient(mode, x, words):
 # --- scale_gradient -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("factor", [2.0, 0.0, -0.5, tf.constant(-0.5), np.float32(-0.5)])
-@pytest.mark.parametrize("function", [scale_gradient, revgrad.scale_gradient])
-def test_any_real_factor(mode, function, factor):
-    y = mode(lambda x: function(x, factor))(X)
-    np.testing.assert_array_equal(y, X)
-    for each in (
-        lambda x: function(x, factor),
-        lambda x: tf.vectorized_map(lambda row: function(row, factor), x),
-    ):
-        found = mode(lambda x: gradient(each, x))(X)
-        np.testing.assert_array_equal(found, np.full(X.shape, np.float32(factor)))
-
-
-def test_a_factor_in_the_graph_is_selective(mode):
-    def slope(x):
-        return gradient(lambda x: revgrad.scale_gradient(x, tf.where(x > 0, -0.5, 1.0)), x)
-
-    np.testing.assert_array_equal(mode(slope)(X), np.where(X > 0, -0.5, 1.0))
-
-
 def test_a_variable_as_factor(mode):
     variable, lam = tf.Variable(-2.0, trainable=False), revgrad.LambdaVariable(0.5)
     slope = mode(lambda x: gradient(lambda x: scale_gradient(scale_gradient(x, variable), lam), x))
@@ -379,55 +309,10 @@ def test_a_variable_as_factor(mode):
     np.testing.assert_array_equal(slope(X), np.full(X.shape, 12.0))
 
 
-@pytest.mark.parametrize("factor", [np.nan, True, "0.3", None, 1e39, object()])
-def test_an_invalid_factor(mode, factor):
-    with pytest.raises(revgrad.InvalidLambdaError, match="actor"):
-        mode(lambda: scale_gradient(X, factor))()
-
-
 # --- programs -------------------------------------------------------------------------------------
 
 
-def test_what_is_compiled():
-    lam = tf.Variable(0.5)
-    forward = traced(lambda x: tf.tanh(reverse(x)))
-    backward = traced(lambda x, g: gradient(reverse, x, g))
-    by_variable = traced(lambda x, g: gradient(lambda x: reverse(x, lam), x, g))
-    assert graph_operations(forward, X) == ["Tanh"]
-    assert graph_operations(backward, X, X) == ["Mul"]
-    assert sorted(graph_operations(by_variable, X, X)) == ["Mul", "Neg", "ReadVariableOp"]
-
-
 # What leaves the function, and by what each cotangent is multiplied.
-PATTERNS = {
-    "x too": (lambda h: (reverse(h, 1.0), h), (-1, 1)),
-    "two": (lambda h: (reverse(h, 1.0), reverse(h, 5.0)), (-1, -5)),
-    "three": (lambda h: (reverse(reverse(h, 1.0), 0.5), reverse(h, 1.0), h), (0.5, -1, 1)),
-    "a view": (lambda h: (h, tf.reshape(reverse(h, 1.0), h.shape)), (1, -1)),
-    "scaled": (lambda h: (scale_gradient(h, 2.0), reverse(h, 2.0), h), (2, -2, 1)),
-}
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_several_outputs_of_one_function(mode, pattern):
-    """C21: what else leaves the function does not change the gradient."""
-    outputs, factors = PATTERNS[pattern]
-    weights = (1.0, 3.0, 5.0)[: len(factors)]
-    expected = 2 * np.dot(weights, factors)
-
-    def slope(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            ys = heads(x)
-            cost = sum(weight * tf.reduce_sum(y) for weight, y in zip(weights, ys))
-        return tape.gradient(cost, x), ys
-
-    heads = mode(lambda x: outputs(x * 2))
-    for run in (slope, mode(slope)):
-        found, ys = run(X)
-        np.testing.assert_array_equal(found, np.full(X.shape, expected))
-        for y in ys:
-            np.testing.assert_array_equal(y, X * 2)
 
 
 def test_a_tape_around_forward_mode_over_a_function():
@@ -510,7 +395,7 @@ def test_a_saved_model_reverses_where_revgrad_is_not_imported(tmp_path):
         lambda x: -(reverse(x, module.lam) ** 3) * -1.0, [tf.TensorSpec([None, 3])]
     )
     tf.saved_model.save(module, str(tmp_path))
-    subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], check=True, cwd=str(tmp_path))
+    python(tmp_path, code=RELOADED, cwd=tmp_path)
 
 
 FIRST_CALL = """
@@ -532,15 +417,7 @@ slope(tf.constant(1.0), tf.constant(3.0))
 def test_autograph_leaves_the_first_call_as_it_is(tmp_path, first):
     """It would rewrite the code of the discovery, for seconds, and warn of what it cannot."""
     (tmp_path / "program.py").write_text(FIRST_CALL.format(first=first))
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=str(tmp_path),
-        check=True,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
-    assert "AutoGraph" not in done.stderr, done.stderr
+    assert "AutoGraph" not in python("program.py", cwd=tmp_path).stderr
 
 
 def test_graphs_of_tensorflow_1():
@@ -549,13 +426,4 @@ def test_graphs_of_tensorflow_1():
         (slope,) = tf.gradients(reverse(x), x)
         with tf.compat.v1.Session() as session:
             found = session.run(slope, {x: X.numpy()})
-    np.testing.assert_array_equal(found, np.full(X.shape, -0.5))
-
-
-def test_functions_that_run_eagerly():
-    tf.config.run_functions_eagerly(True)
-    try:
-        found = traced(lambda x: gradient(reverse, x))(X)
-    finally:
-        tf.config.run_functions_eagerly(False)
     np.testing.assert_array_equal(found, np.full(X.shape, -0.5))

@@ -246,7 +246,7 @@ class Write(Op):
 
 
 def write(x):
-    """Return ``max(x, 0)``, computed in place; refuse what lies in the memory of something else."""
+    """Return ``max(x, 0)``, computed in place; reject a view."""
     if x.op.view:
         raise ValueError("this is a view: copy it before you write to it")
     return Write()(x)

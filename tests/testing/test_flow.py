@@ -1,5 +1,7 @@
 """check_flow on the NumPy tape: every diagnosis, its report, and what it rejects."""
 
+import functools
+
 import numpy as np
 import pytest
 import tape
@@ -158,8 +160,8 @@ def reversed_score(f):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_diagnosis(name, dtype):
-    kind, lam, loss = CASES[name]
-    flow = check_flow(loss, FEATURES.astype(dtype), lam, harness="tape")
+    kind, lam, _ = CASES[name]
+    flow = flow_of(name, dtype)
     assert flow.kind == kind, flow
     assert flow.ok == bool(flow) == (kind == "right")
     assert flow.expected == -lam and str(flow).startswith(f"{kind}: ")
@@ -167,6 +169,7 @@ def test_diagnosis(name, dtype):
     assert max(map(len, flow.report.splitlines())) <= 88
 
 
+@functools.lru_cache(maxsize=None)
 def flow_of(name, dtype="float64"):
     _, lam, loss = CASES[name]
     return check_flow(loss, FEATURES.astype(dtype), lam, harness="tape")
@@ -219,7 +222,7 @@ def test_report(name, parts):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("lam", [1e-4, 0.3, 1.0, 30.0])
+@pytest.mark.parametrize("lam", [1e-4, 1.0, 30.0])
 @pytest.mark.parametrize(
     "kind, loss",
     {
@@ -369,7 +372,7 @@ def test_dropout_is_undecided():
     assert "dropout" in flow.report
 
 
-# --- what is refused ------------------------------------------------------------------------------
+# --- what is rejected -----------------------------------------------------------------------------
 
 
 def right(f):
@@ -411,7 +414,7 @@ def test_losses_are_rejected(loss, message):
         check_flow(loss, FEATURES, LAM, harness="tape")
 
 
-def test_parameters_are_refused():
+def test_parameters_are_rejected():
     with pytest.raises(ValueError, match=r"must be a tuple or list.*is parameters=\[w\]"):
         check_flow(right, FEATURES, LAM, harness="tape", parameters=W1)
     with pytest.raises(TypeError, match=r"parameters\[1\] has the dtype int"):

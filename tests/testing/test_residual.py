@@ -1,7 +1,7 @@
 """The residual form, for a framework that has only a stop_gradient: what it keeps and what not."""
 
 import tape
-from test_bites import failures, registered
+from test_bites import registered
 
 import revgrad
 from revgrad.backend import residual_form
@@ -29,8 +29,8 @@ SPEC = revgrad.BackendSpec("tape", ("tape:Tensor",), "test_residual:ResidualBack
 
 def test_it_conforms_but_for_elements_that_are_not_finite():
     with registered(SPEC):
-        assert failures(ResidualHarness()) == set()
         outcomes = {name: run_check(name, ResidualHarness()).outcome for name in CHECKS}
+    assert set(outcomes.values()) == {"passed", "expected", "skipped"}
     assert {name for name, outcome in outcomes.items() if outcome == "expected"} == set(
         ResidualHarness.expected_failures
     )

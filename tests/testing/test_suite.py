@@ -3,20 +3,19 @@
 import os
 import pathlib
 import re
-import subprocess
 import sys
-import textwrap
 
 import pytest
 import tape
 import wrong
+from support.processes import python
 from test_bites import registered
 
 import revgrad
 from revgrad import testing
 from revgrad.testing import CAPABILITIES, CHECKS, Harness, load_harness, run_check, run_checks
 
-FOLDER = pathlib.Path(__file__).parent
+PATH = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
 
 
 @pytest.fixture
@@ -275,13 +274,8 @@ def test_by_name(check):
 
 def test_under_pytest(tmp_path):
     (tmp_path / "test_it.py").write_text(CONFORMANCE)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rsxfE", "-p", "no:cacheprovider", "--rootdir=."],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path])},
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    pytest_here = ["-m", "pytest", "-q", "-rsxfE", "-p", "no:cacheprovider", "--rootdir=."]
+    done = python(*pytest_here, cwd=tmp_path, check=False, PYTHONPATH=PATH)
     lines = done.stdout.splitlines()
     failed = [line for line in lines if line.startswith("FAILED") and "test_tape" in line]
     assert [line.split()[1] for line in failed] == [
@@ -305,16 +299,9 @@ def test_without_hypothesis_and_without_pytest(tmp_path):
     revgrad.register(tape.SPEC)
     print({each.outcome for each in revgrad.testing.run_checks("tape")})
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER), *sys.path])},
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert done.stdout.strip() == "{'passed'}"
+    assert python(code=code, PYTHONPATH=PATH).stdout.strip() == "{'passed'}"
 
 
 def test_the_suite_is_loaded_when_it_is_asked_for():
     code = "import sys, revgrad; print('revgrad.testing' in sys.modules, revgrad.testing.Harness)"
-    printed = subprocess.check_output([sys.executable, "-c", code], encoding="utf-8")
-    assert printed.strip() == "False <class 'revgrad.testing.harness.Harness'>"
+    assert python(code=code).stdout.strip() == "False <class 'revgrad.testing.harness.Harness'>"

@@ -1,12 +1,20 @@
-"""`revgrad_theano.compat`, each time in a fresh interpreter: what it changes cannot be undone."""
+"""`revgrad_theano.compat`: what works with it, and how it is imported, in a fresh interpreter."""
 
+import io
 import os
-import subprocess
-import sys
-import textwrap
 from importlib import metadata
 
+import lasagne
+import numpy as np
 import pytest
+import theano
+import theano.tensor as T
+from theano.tensor import nnet
+from theano.tensor.signal import conv
+from theano.tensor.signal.pool import pool_2d
+from theano.tests.record import RecordMode
+
+from support.processes import python
 
 
 # How THEANO_FLAGS names a flag of a section: gcc.cxxflags; Theano-PyMC, gcc__cxxflags.
@@ -17,90 +25,72 @@ except metadata.PackageNotFoundError:
 CXXFLAGS, LDFLAGS = f"gcc{DOT}cxxflags", f"blas{DOT}ldflags"
 
 
-def python(*arguments, check=True, **environment):
-    """Run an interpreter and return what it prints, stderr included."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert not check or done.returncode == 0, done.stdout
-    return done.stdout if check else (done.returncode, done.stdout)
-
-
 def run(code, **environment):
-    return python("-c", textwrap.dedent(code), **environment)
+    """Run code and return what it prints, stderr included."""
+    done = python(code=code, **environment)
+    return done.stdout + done.stderr
 
 
-TRAIN = {
-    "dense": """
-        x = T.fmatrix()
-        w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
-        cost = T.sqr(T.dot(T.tanh(T.dot(x, w)), v) - 1).mean()
-        parameters, value = [w, v], rng.randn(8, 4).astype("float32")
-    """,
-    "convolution": """
-        from theano.tensor.nnet import conv2d
-        from theano.tensor.signal.pool import pool_2d
-        x = T.ftensor4()
-        w = theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
-        cost = T.sqr(pool_2d(conv2d(x, w), (2, 2), ignore_border=True) - 1).mean()
-        parameters, value = [w], rng.randn(4, 1, 8, 8).astype("float32")
-    """,
-    "scan": """
-        x, w = T.fmatrix(), theano.shared(rng.randn(3, 3).astype("float32"))
-        states, _ = theano.scan(
-            lambda x, h, w: T.tanh(x + T.dot(h, w)),
-            sequences=x, outputs_info=T.zeros(3, "float32"), non_sequences=w,
-        )
-        cost = T.sqr(states[-1] - 0.5).mean()
-        parameters, value = [w], rng.randn(5, 3).astype("float32")
-    """,
-}
+def outcome(*arguments, **environment):
+    """Return the exit status of an interpreter, and what it prints."""
+    done = python(*arguments, check=False, **environment)
+    return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("model", TRAIN)
-def test_theano_compiles_c_code_and_trains(model):
-    printed = run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        rng = np.random.RandomState(0)
-        assert theano.config.cxx, "no C++ compiler"
-        """
-        + TRAIN[model]
-        + """
-        gradients = theano.grad(cost, parameters)
-        updates = [(p, p - np.float32(0.05) * g) for p, g in zip(parameters, gradients)]
-        slow = theano.function([x], gradients, mode=theano.Mode("py", None))
-        train = theano.function([x], [cost] + gradients, updates=updates, mode="FAST_RUN")
-        expected = slow(value)
-        first, *actual = train(value)
-        for a, b in zip(actual, expected):
-            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
-        for _ in range(20):
-            last = train(value)[0]
-        assert last < first, (first, last)
-        print("C thunks:", sum(hasattr(t, "cthunk") for t in train.fn.thunks))
-        """
+def compiled(inputs, outputs):
+    """Compile to C code, with all rewrites."""
+    return theano.function(inputs, outputs, mode="FAST_RUN")
+
+
+def dense(rng):
+    x = T.fmatrix()
+    w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
+    cost = T.sqr(T.dot(T.tanh(T.dot(x, w)), v) - 1).mean()
+    return x, [w, v], cost, rng.randn(8, 4).astype("float32")
+
+
+def convolution(rng):
+    x = T.ftensor4()
+    w = theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
+    cost = T.sqr(pool_2d(nnet.conv2d(x, w), (2, 2), ignore_border=True) - 1).mean()
+    return x, [w], cost, rng.randn(4, 1, 8, 8).astype("float32")
+
+
+def scan(rng):
+    x, w = T.fmatrix(), theano.shared(rng.randn(3, 3).astype("float32"))
+    states, _ = theano.scan(
+        lambda x, h, w: T.tanh(x + T.dot(h, w)),
+        sequences=x,
+        outputs_info=T.zeros(3, "float32"),
+        non_sequences=w,
     )
-    assert int(printed.rsplit("C thunks:", 1)[1]) > 0, printed
+    return x, [w], T.sqr(states[-1] - 0.5).mean(), rng.randn(5, 3).astype("float32")
+
+
+@pytest.mark.parametrize("model", [dense, convolution, scan])
+def test_theano_compiles_c_code_and_trains(model):
+    assert theano.config.cxx, "no C++ compiler"
+    x, parameters, cost, value = model(np.random.RandomState(0))
+    gradients = theano.grad(cost, parameters)
+    updates = [(p, p - np.float32(0.05) * g) for p, g in zip(parameters, gradients)]
+    slow = theano.function([x], gradients, mode=theano.Mode("py", None))
+    train = theano.function([x], [cost] + gradients, updates=updates, mode="FAST_RUN")
+    expected = slow(value)
+    first, *actual = train(value)
+    for a, b in zip(actual, expected):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    for _ in range(20):
+        last = train(value)[0]
+    assert last < first
+    assert any(hasattr(thunk, "cthunk") for thunk in train.fn.thunks)
 
 
 def test_lasagne_imports_and_pools():
-    run(
-        """
-        import revgrad_theano.compat
-        import lasagne, numpy as np, theano
-        inputs = lasagne.layers.InputLayer((1, 1, 4, 4))
-        pooled = lasagne.layers.get_output(lasagne.layers.MaxPool2DLayer(inputs, 2))
-        value = np.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
-        result = theano.function([inputs.input_var], pooled)(value)
-        np.testing.assert_array_equal(result, [[[[5, 7], [13, 15]]]])
-        """
-    )
+    inputs = lasagne.layers.InputLayer((1, 1, 4, 4))
+    pooled = lasagne.layers.get_output(lasagne.layers.MaxPool2DLayer(inputs, 2))
+    value = np.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
+    result = compiled([inputs.input_var], pooled)(value)
+    np.testing.assert_array_equal(result, [[[[5, 7], [13, 15]]]])
 
 
 def test_applying_it_again_changes_nothing():
@@ -170,114 +160,69 @@ def test_it_supplies_what_this_python_and_numpy_lack():
 
 @pytest.mark.parametrize("mode", ["max", "sum", "average_exc_pad"])
 def test_pooling_without_c_code(mode):
-    # As in FAST_COMPILE and DebugMode; NumPy 1.23 refuses the indices that it was written with.
-    run(
-        f"""
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        from theano.tensor.signal.pool import pool_2d
-        x, value = T.dtensor4(), np.random.RandomState(0).randn(2, 1, 4, 6)
-        pooled = pool_2d(x, (2, 2), ignore_border=True, mode={mode!r})
-        outputs = [pooled, theano.grad(T.sqr(pooled).sum(), x)]
-        slow = theano.function([x], outputs, mode="FAST_COMPILE")(value)
-        fast = theano.function([x], outputs, mode="FAST_RUN")(value)
-        assert np.ptp(fast[1]) > 0
-        for a, b in zip(slow, fast):
-            np.testing.assert_allclose(a, b)
-        """
-    )
+    # As in FAST_COMPILE and DebugMode; NumPy 1.23 rejects the indices that it was written with.
+    x, value = T.dtensor4(), np.random.RandomState(0).randn(2, 1, 4, 6)
+    pooled = pool_2d(x, (2, 2), ignore_border=True, mode=mode)
+    outputs = [pooled, theano.grad(T.sqr(pooled).sum(), x)]
+    slow = theano.function([x], outputs, mode="FAST_COMPILE")(value)
+    fast = theano.function([x], outputs, mode="FAST_RUN")(value)
+    assert np.ptp(fast[1]) > 0
+    for a, b in zip(slow, fast):
+        np.testing.assert_allclose(a, b)
 
 
+@pytest.mark.filterwarnings("ignore")  # consider_constant is deprecated
 @pytest.mark.parametrize("function", ["zero_grad", "consider_constant"])
 def test_the_gradient_through_zero_grad(function):
-    # Their gradients pass a variable as a dtype, which NumPy 2.4 refuses.
-    run(
-        f"""
-        import revgrad_theano.compat
-        import warnings; warnings.simplefilter("ignore")  # consider_constant is deprecated
-        import numpy as np, theano, theano.tensor as T
-        from theano.gradient import {function} as constant
-        x = T.fvector()
-        for expression, expected in ((constant(x) * x, [1, 2]), (constant(x), [0, 0])):
-            gradient = theano.grad(expression.sum(), x)
-            assert gradient.dtype == "float32"
-            np.testing.assert_array_equal(gradient.eval({{x: np.float32([1, 2])}}), expected)
-        """
-    )
+    # Their gradients pass a variable as a dtype, which NumPy 2.4 rejects.
+    constant = getattr(theano.gradient, function)
+    x = T.fvector()
+    for expression, expected in ((constant(x) * x, [1, 2]), (constant(x), [0, 0])):
+        gradient = theano.grad(expression.sum(), x)
+        assert gradient.dtype == "float32"
+        np.testing.assert_array_equal(gradient.eval({x: np.float32([1, 2])}), expected)
 
 
 def test_the_convolution_of_its_signal_package():
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        from theano.tensor.signal.conv import conv2d
-        x, w = T.dmatrix(), T.dmatrix()
-        result = theano.function([x, w], conv2d(x, w))(np.ones((3, 3)), np.ones((2, 2)))
-        np.testing.assert_array_equal(result, np.full((2, 2), 4))
-        """
-    )
+    x, w = T.dmatrix(), T.dmatrix()
+    result = compiled([x, w], conv.conv2d(x, w))(np.ones((3, 3)), np.ones((2, 2)))
+    np.testing.assert_array_equal(result, np.full((2, 2), 4))
 
 
 def test_a_run_is_recorded():
     # RecordMode is how Theano compares two runs.
-    run(
-        """
-        import revgrad_theano.compat
-        import io, numpy as np, theano, theano.tensor as T
-        from theano.tests.record import RecordMode
-        x, runs = T.dvector(), []
-        for _ in range(2):
-            file = io.StringIO()
-            mode = RecordMode(file_object=file, replay=False)
-            theano.function([x], x * 2, mode=mode)(np.ones(2))
-            runs.append(file.getvalue())
-        assert runs[0] == runs[1] and runs[0]
-        """
-    )
+    x, runs = T.dvector(), []
+    for _ in range(2):
+        file = io.StringIO()
+        mode = RecordMode(file_object=file, replay=False)
+        theano.function([x], x * 2, mode=mode)(np.ones(2))
+        runs.append(file.getvalue())
+    assert runs[0] == runs[1] and runs[0]
 
 
 def test_debug_mode_updates_a_scalar():
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        step = theano.shared(np.asarray(0.5))
-        train = theano.function([], step * 2, updates=[(step, step + 1)], mode="DEBUG_MODE")
-        assert (train(), train(), step.get_value()) == (1, 3, 2.5)
-        """
-    )
+    step = theano.shared(np.asarray(0.5))
+    train = theano.function([], step * 2, updates=[(step, step + 1)], mode="DEBUG_MODE")
+    assert (train(), train(), step.get_value()) == (1, 3, 2.5)
 
 
 def test_topk():
     # The values come from one function and their indices from another, as in a gradient.
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        x, value = T.dmatrix(), np.random.RandomState(0).permutation(1000).astype(float).reshape(2, 500)
-        values = theano.function([x], T.topk(x, 200, sorted=False))(value)
-        indices = theano.function([x], T.argtopk(x, 200, sorted=False))(value)
-        np.testing.assert_array_equal(np.sort(values), np.sort(value)[:, -200:])
-        np.testing.assert_array_equal(np.take_along_axis(value, indices, 1), values)
-        both = theano.function([x], T.topk_and_argtopk(x, 200, sorted=False))(value)
-        np.testing.assert_array_equal(both, [values, indices])
-        """
-    )
+    x, value = T.dmatrix(), np.random.RandomState(0).permutation(1000).astype(float).reshape(2, 500)
+    values = compiled([x], T.topk(x, 200, sorted=False))(value)
+    indices = compiled([x], T.argtopk(x, 200, sorted=False))(value)
+    np.testing.assert_array_equal(np.sort(values), np.sort(value)[:, -200:])
+    np.testing.assert_array_equal(np.take_along_axis(value, indices, 1), values)
+    both = compiled([x], T.topk_and_argtopk(x, 200, sorted=False))(value)
+    np.testing.assert_array_equal(both, [values, indices])
 
 
 def test_the_inverse_of_unique_is_a_vector():
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        x = T.dmatrix()
-        outputs = T.extra_ops.Unique(True, True, True)(x)
-        actual = theano.function([x], outputs)([[3.0, 1], [1, 2]])
-        for a, b in zip(actual, ([1, 2, 3], [1, 3, 0], [2, 0, 0, 1], [2, 1, 1])):
-            assert a.shape == np.shape(b) and (a == b).all(), (a, b)
-        """
-    )
+    x = T.dmatrix()
+    outputs = T.extra_ops.Unique(True, True, True)(x)
+    actual = compiled([x], outputs)([[3.0, 1], [1, 2]])
+    for a, b in zip(actual, ([1, 2, 3], [1, 3, 0], [2, 0, 0, 1], [2, 1, 1])):
+        assert a.shape == np.shape(b) and (a == b).all(), (a, b)
 
 
 def test_every_edit_finds_its_text():
@@ -298,62 +243,38 @@ def test_every_edit_finds_its_text():
 
 def test_reductions_over_all_axes():
     # NumPy 2 has another number for "all axes": Theano's C code raised, or reduced over nothing.
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        x, value = T.dmatrix(), np.random.RandomState(0).randn(4, 5)
-        for expression, expected in (
-            (T.argmax(x), value.argmax()),
-            (T.max_and_argmax(x)[0], value.max()),
-            (T.cumsum(x), value.cumsum()),
-            (T.cumprod(x), value.cumprod()),
-            (x[[0, 0, 3]], value[[0, 0, 3]]),
-        ):
-            np.testing.assert_allclose(theano.function([x], expression)(value), expected)
-        """
-    )
+    x, value = T.dmatrix(), np.random.RandomState(0).randn(4, 5)
+    for expression, expected in (
+        (T.argmax(x), value.argmax()),
+        (T.max_and_argmax(x)[0], value.max()),
+        (T.cumsum(x), value.cumsum()),
+        (T.cumprod(x), value.cumprod()),
+        (x[[0, 0, 3]], value[[0, 0, 3]]),
+    ):
+        np.testing.assert_allclose(compiled([x], expression)(value), expected)
 
 
 def test_the_gradient_of_an_embedding():
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        w, i = T.dmatrix(), T.lvector()
-        gradient = theano.function([w, i], theano.grad(T.sqr(w[i]).sum(), w))
-        actual = gradient(np.ones((3, 2)), [0, 2, 2])
-        np.testing.assert_allclose(actual, [[2, 2], [0, 0], [4, 4]])
-        """
-    )
+    w, i = T.dmatrix(), T.lvector()
+    gradient = compiled([w, i], theano.grad(T.sqr(w[i]).sum(), w))
+    actual = gradient(np.ones((3, 2)), [0, 2, 2])
+    np.testing.assert_allclose(actual, [[2, 2], [0, 0], [4, 4]])
 
 
 def test_complex_numbers():
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        for dtype in ("complex64", "complex128"):
-            z, value = T.TensorType(dtype, [False])(), np.array([3 + 4j, -1j, 2], dtype)
-            run = theano.function([z], [abs(z), z * z + 1, T.real(z), T.imag(z)])
-            assert any(hasattr(thunk, "cthunk") for thunk in run.fn.thunks)
-            for a, b in zip(run(value), [abs(value), value**2 + 1, value.real, value.imag]):
-                np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
-        """
-    )
+    for dtype in ("complex64", "complex128"):
+        z, value = T.TensorType(dtype, [False])(), np.array([3 + 4j, -1j, 2], dtype)
+        run = compiled([z], [abs(z), z * z + 1, T.real(z), T.imag(z)])
+        assert any(hasattr(thunk, "cthunk") for thunk in run.fn.thunks)
+        for a, b in zip(run(value), [abs(value), value**2 + 1, value.real, value.imag]):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
 def test_a_constant_keeps_its_value_and_its_sign():
     # NumPy 2 raises where a Python int does not fit: Theano made an uint64 of it.
-    run(
-        """
-        import revgrad_theano.compat
-        import theano.tensor as T
-        for value, dtype in ((5, "int8"), (300, "int16"), (-300, "int16"), (-(2**40), "int64")):
-            constant = T.constant(value)
-            assert (int(constant.data), constant.dtype) == (value, dtype), constant.type
-        """
-    )
+    for value, dtype in ((5, "int8"), (300, "int16"), (-300, "int16"), (-(2**40), "int64")):
+        constant = T.constant(value)
+        assert (int(constant.data), constant.dtype) == (value, dtype), constant.type
 
 
 @pytest.mark.parametrize("floatX", ["float64", "float32"])
@@ -372,26 +293,12 @@ def test_a_float_of_python_takes_the_dtype_that_holds_it(floatX):
     )
 
 
-def test_the_blas_of_the_user_is_kept():
-    printed = run(
-        "import revgrad_theano.compat, theano; print([theano.config.blas.ldflags])",
-        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + f",{LDFLAGS}=",
-    )
-    assert "['']" in printed
-
-
 def test_products_use_a_blas():
     # That of the machine, else the one that comes with SciPy.
-    run(
-        """
-        import revgrad_theano.compat
-        import numpy as np, theano, theano.tensor as T
-        assert "blas" in theano.config.blas.ldflags
-        x, value = T.ftensor3(), np.random.RandomState(0).randn(2, 3, 3).astype("float32")
-        products = theano.function([x], T.batched_dot(x, x))
-        np.testing.assert_allclose(products(value), value @ value, rtol=1e-5)
-        """
-    )
+    assert "blas" in theano.config.blas.ldflags
+    x, value = T.ftensor3(), np.random.RandomState(0).randn(2, 3, 3).astype("float32")
+    products = compiled([x], T.batched_dot(x, x))
+    np.testing.assert_allclose(products(value), value @ value, rtol=1e-5)
 
 
 def test_a_numpy_config_that_was_imported_before_serves_too():
@@ -423,7 +330,7 @@ def test_a_finder_of_an_older_kind_is_passed_over():
 
 
 def test_no_warning_escapes_from_it():
-    assert python("-W", "error", "-c", "import revgrad_theano.compat") == ""
+    assert run("import revgrad_theano.compat", PYTHONWARNINGS="error") == ""
 
 
 @pytest.mark.parametrize(
@@ -442,12 +349,16 @@ def test_it_imports_no_theano_itself():
     run("import sys, revgrad_theano.compat; assert 'theano' not in sys.modules")
 
 
-def test_flags_of_the_user_are_kept():
+@pytest.mark.parametrize(
+    "name, flag, expected",
+    [("gcc.cxxflags", f"{CXXFLAGS}=-DMINE=1", "-DMINE=1"), ("blas.ldflags", f"{LDFLAGS}=", "['']")],
+)
+def test_flags_of_the_user_are_kept(name, flag, expected):
     printed = run(
-        "import revgrad_theano.compat, theano; print(theano.config.gcc.cxxflags)",
-        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + f",{CXXFLAGS}=-DMINE=1",
+        f"import revgrad_theano.compat, theano; print([theano.config.{name}])",
+        THEANO_FLAGS=os.environ.get("THEANO_FLAGS", "") + f",{flag}",
     )
-    assert "-DMINE=1" in printed
+    assert expected in printed
 
 
 def test_flags_of_a_theanorc_are_kept(tmp_path):
@@ -465,7 +376,7 @@ def test_after_a_theano_that_failed_it_says_what_to_do():
     sys.modules["theano.configdefaults"] = types.ModuleType("theano.configdefaults")
     import revgrad_theano.compat
     """
-    status, printed = python("-c", textwrap.dedent(code), check=False)
+    status, printed = outcome(code=code)
     assert status == 1
     assert "ImportError: theano was imported before revgrad_theano.compat, and failed" in printed
     assert "Restart Python" in printed and "revgrad_theano.compat before theano" in printed
@@ -519,7 +430,7 @@ def script(tmp_path):
 
 
 def test_it_runs_an_unchanged_script(script):
-    status, printed = python("-m", "revgrad_theano.compat", script, "--epochs", "3", check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", script, "--epochs", "3")
     assert status == 7, printed
     assert "name __main__" in printed and "argv ['--epochs', '3']" in printed
     assert f"file {script}" in printed
@@ -528,19 +439,17 @@ def test_it_runs_an_unchanged_script(script):
 def test_it_runs_a_module(script):
     folder = os.path.dirname(script)
     path = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
-    status, printed = python(
-        "-m", "revgrad_theano.compat", "-m", "train", "-x", check=False, PYTHONPATH=path
-    )
+    status, printed = outcome("-m", "revgrad_theano.compat", "-m", "train", "-x", PYTHONPATH=path)
     assert status == 7 and "name __main__" in printed and "argv ['-x']" in printed
 
 
 def test_the_traceback_of_a_script_is_shown(script):
-    status, printed = python("-m", "revgrad_theano.compat", script, "fail", check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", script, "fail")
     assert status == 1 and "ValueError: as asked" in printed and "train.py" in printed
 
 
 @pytest.mark.parametrize("arguments", [[], ["-m"], ["-x"], ["--help"]])
 def test_without_a_program_it_says_how(arguments):
-    status, printed = python("-m", "revgrad_theano.compat", *arguments, check=False)
+    status, printed = outcome("-m", "revgrad_theano.compat", *arguments)
     assert status == (0 if arguments == ["--help"] else 1)
     assert "usage: python -m revgrad_theano.compat script.py [args ...]" in printed

@@ -1,22 +1,15 @@
 """`python -m revgrad_theano.install`; tox itself runs the real installation before these tests."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from support.processes import python
 
 from revgrad_theano import install
 
 
 def test_what_tox_installed_is_there_and_asking_again_changes_nothing():
-    done = subprocess.run(
-        [sys.executable, "-m", "revgrad_theano.install"],
-        env={**os.environ, "PIP_NO_INDEX": "1"},  # nothing is to be looked for
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0
+    done = python("-m", "revgrad_theano.install", PIP_NO_INDEX="1")  # nothing is looked for
     assert "Requirement already satisfied: Theano>=1.0.5" in done.stdout
 
 
@@ -55,13 +48,7 @@ def test_the_build_keeps_the_users_sitecustomize(tmp_path):
         (tmp_path / folder / "sitecustomize.py").write_text(text)
     path = os.pathsep.join(str(tmp_path / folder) for folder in ("tools", "mine"))
     code = "import configparser, sys; print(configparser.SafeConfigParser and sys.mine)"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    assert done.stdout.strip() == b"True"
+    assert python("-W", "ignore", "-c", code, PYTHONPATH=path).stdout.strip() == "True"
 
 
 def test_the_requirements_are_those_of_the_extras():

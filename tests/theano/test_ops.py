@@ -3,9 +3,6 @@
 import copy
 import pickle
 import pickletools
-import subprocess
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -17,19 +14,18 @@ from theano.compile.builders import OpFromGraph
 from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
-from theano.tensor.nnet import conv2d
 
 from support.examples import run_examples
+from support.processes import python
 
 import revgrad
 from revgrad_theano import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
 from revgrad_theano.native import native
-from revgrad_theano.testing import TheanoHarness
 
 MODES = {
     "FAST_COMPILE": "FAST_COMPILE",
     "FAST_RUN": "FAST_RUN",
-    "DebugMode": DebugMode(check_py_code=True, stability_patience=2),
+    "DebugMode": DebugMode(check_py_code=True, stability_patience=1),
     "NanGuardMode": NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=False),
     "C without rewrites": theano.Mode(linker="c|py", optimizer=None),
     "Python without rewrites": theano.Mode(linker="py", optimizer=None),
@@ -47,12 +43,11 @@ def nodes(function):
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 def test_a_small_network_in_every_mode(mode):
     rng = np.random.RandomState(0)
-    w, v = (theano.shared(rng.randn(4, 4).astype("float64")) for _ in range(2))
+    w, v = (theano.shared(rng.randn(3, 4).astype("float64")) for _ in range(2))
     x, lam = T.dmatrix("x"), revgrad.LambdaVariable(0.5)
 
     def gradients(reversal):
-        h = T.tanh(T.dot(x, w))
-        return theano.grad(T.tanh(T.dot(reversal(h), v)).sum(), [w, v])
+        return theano.grad((reversal(x * w) * v).sum(), [w, v])
 
     plain = theano.function([x], gradients(lambda h: h), mode="FAST_COMPILE")
     run = theano.function([x], gradients(lambda h: revgrad.reverse(h, lam)), mode=mode)
@@ -78,17 +73,6 @@ def test_the_c_code_passes_a_view():
     assert nodes(function)
     value = np.asfortranarray(np.ones((3, 2), "float32"))
     assert np.shares_memory(function(value), value)
-
-
-def test_lam_changes_without_compiling_again():
-    lam, x = revgrad.LambdaVariable(0.0), T.fvector("x")
-    run = theano.function([x], theano.grad((revgrad.reverse(x, lam) ** 2).sum(), x))
-    value = np.ones(2, "float32")
-    before = TheanoHarness().compilations()
-    for strength in np.linspace(0, 3, 20):
-        lam.value = strength
-        np.testing.assert_allclose(run(value), np.full(2, -2 * strength), rtol=1e-6)
-    assert TheanoHarness().compilations() == before
 
 
 def test_a_compiled_function_follows_lam_after_its_backend_was_unregistered():
@@ -163,10 +147,7 @@ def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
             "λ must be real; got a value of dtype complex64. Cast it to a float dtype.",
         ),
         (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
-        (lambda: T.fmatrix("m"), "λ of shape (None, None) does not broadcast to x"),
-        (lambda: np.ones((2, 2)), "λ of shape (2, 2) does not broadcast"),
         (lambda: theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
-        (object, "or a Theano tensor; got an object of type builtins.object"),
     ],
 )
 def test_what_is_not_a_lambda_is_rejected(lam, words):
@@ -238,16 +219,6 @@ def test_complex_is_rejected_because_theano_differentiates_none():
         reverse_gradient(T.cvector("z"), 0.5)
 
 
-def test_float16():
-    x, g = T.TensorType("float16", (False,))("x"), T.TensorType("float16", (False,))("g")
-    y = reverse_gradient(x, 0.5)
-    pulled = theano.Lop(y, x, g)
-    assert y.dtype == pulled.dtype == "float16"
-    value = np.array([1, -3], "float16")
-    run = theano.function([x, g], [y, pulled], mode=theano.Mode("py", None))
-    np.testing.assert_array_equal(run(value, value), [value, -value / 2])
-
-
 def test_infer_shape_does_not_compute_x():
     x = T.fmatrix("x")
     function = theano.function([x], reverse_gradient(T.exp(x), 0.5).shape)
@@ -298,19 +269,6 @@ def test_clone_replaces_lam():
     np.testing.assert_array_equal(theano.grad(y.sum(), x).eval({x: [1.0]}), [-3.0])
 
 
-def test_numeric_gradient():
-    """`verify_grad` with the sign and scale of the reversal taken into account."""
-    rng = np.random.RandomState(0)
-    value = rng.uniform(0.5, 1.5, (2, 3))
-    f = lambda x: T.sum(T.tanh(x) * x)  # noqa: E731
-    x = T.dmatrix("x")
-    numeric = theano.gradient.numeric_grad(theano.function([x], f(x)), [value]).gf[0]
-    analytic = theano.grad(f(revgrad.reverse(x, 0.3)), x).eval({x: value})
-    np.testing.assert_allclose(analytic, -0.3 * numeric, rtol=1e-4)
-    with pytest.raises(theano.gradient.GradientError):
-        theano.gradient.verify_grad(lambda x: f(revgrad.reverse(x, 1.0)), [value], rng=rng)
-
-
 def test_verify_grad_of_two_reversals_that_cancel():
     rng = np.random.RandomState(0)
     theano.gradient.verify_grad(
@@ -328,12 +286,6 @@ def test_a_cotangent_that_is_disconnected_stays_so():
     np.testing.assert_array_equal(theano.grad(blocked, x).eval({x: [2.0]}), [1.0])
 
 
-def test_to_learn_lam_is_an_error_of_theano():
-    x, lam = T.dvector("x"), T.dscalar("lam")
-    with pytest.raises(theano.gradient.DisconnectedInputError):
-        theano.grad((revgrad.reverse(x, lam) ** 2).sum(), lam)
-
-
 def test_rop_without_a_tangent_for_x():
     x, z, t = T.dvector("x"), T.dvector("z"), T.dvector("t")
     pushed = theano.function([x, z, t], theano.Rop(revgrad.reverse(x, 0.5) * z, z, t))
@@ -347,22 +299,6 @@ def test_rewrites_see_through_it():
     assert np.isfinite(theano.function([x], y)([[0.0, 2000.0]])).all()
 
 
-def test_convolution():
-    rng = np.random.RandomState(0)
-    x, w = T.ftensor4("x"), theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
-    lam = revgrad.LambdaVariable(0.3)
-
-    def gradient(reversal):
-        return theano.function([x], theano.grad(reversal(conv2d(x, w)).sum(), w))
-
-    value = rng.randn(1, 1, 5, 5).astype("float32")
-    np.testing.assert_allclose(
-        gradient(lambda h: revgrad.reverse(h, lam))(value),
-        -0.3 * gradient(lambda h: h)(value),
-        rtol=1e-5,
-    )
-
-
 def test_a_compiled_function_and_a_graph_load_in_a_fresh_process(tmp_path):
     x, lam = T.dvector("x"), T.dscalar("lam")
     y = revgrad.reverse(x, lam)
@@ -370,41 +306,15 @@ def test_a_compiled_function_and_a_graph_load_in_a_fresh_process(tmp_path):
     with open(tmp_path / "saved.pkl", "wb") as file:
         pickle.dump((function, x, lam, y), file, 2)
     program = """
-import pickle, sys
-import revgrad_theano.compat, theano
-function, x, lam, y = pickle.load(open(sys.argv[1], "rb"))
-print(*function([3.0], 0.5), *theano.grad(y.sum(), x).eval({lam: 0.25, x: [1.0]}))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "saved.pkl")],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    assert done.stdout.split() == [b"-3.0", b"-0.25"]
-
-
-def test_the_residual_form_on_theanos_disconnected_grad():
-    """The core's helper for frameworks with a stop_gradient only, on a framework that has one."""
-    from revgrad.backend import residual_form
-
-    xp = types.SimpleNamespace(
-        where=T.switch,
-        zeros_like=T.zeros_like,
-        isfinite=lambda a: T.invert(T.or_(T.isnan(a), T.isinf(a))),
-    )
-    x = T.fvector("x")
-    y = residual_form(x, T.constant(np.float32(-0.3)), theano.gradient.disconnected_grad, xp)
-    value = np.array([1.5, -0.0, 0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], "float32")
-    mode = theano.Mode("py", None)
-    out = theano.function([x], y, mode=mode)(value)
-    np.testing.assert_array_equal(out.view("int32"), value.view("int32"))
-
-    gradient = theano.grad((y**3).sum(), x)
-    second = theano.grad(gradient.sum(), x)
-    run = theano.function([x], [gradient, second], mode=mode)
-    value = np.array([1.0, -2.0], "float32")
-    np.testing.assert_allclose(run(value)[0], -0.3 * 3 * value**2, rtol=1e-6)
-    np.testing.assert_allclose(run(value)[1], 0.09 * 6 * value, rtol=1e-6)
+    import pickle, sys
+    import revgrad_theano.compat, theano
+    function, x, lam, y = pickle.load(open(sys.argv[1], "rb"))
+    gradient, mode = theano.grad(y.sum(), x), "FAST_COMPILE"
+    loaded = theano.function([x, lam], gradient, mode=mode, on_unused_input="ignore")
+    print(*function([3.0], 0.5), *loaded([1.0], 0.25))
+    """
+    done = python(tmp_path / "saved.pkl", code=program)
+    assert done.stdout.split() == ["-3.0", "-0.25"]
 
 
 # --- what is known of λ when the graph is built ---------------------------------------------------
@@ -601,39 +511,7 @@ def test_a_parameter_that_is_reversed_and_updated(optimizer):
     np.testing.assert_allclose(w.get_value(), expected)
 
 
-def test_an_op_that_works_in_place_is_right_or_an_error():
-    programs = TheanoHarness().in_place(lambda x: revgrad.reverse(x, 0.5), (3,), "float64")
-    value = np.array([1.0, -2.0, 3.0])
-    outcomes = {}
-    for name, (written, copied) in programs.items():
-        expected = copied(value.copy(), value.copy())
-        try:
-            came = written(value.copy(), value.copy())
-        except ValueError as error:
-            assert str(error) == "graph contains cycles"
-            outcomes[name] = "error"
-        else:
-            np.testing.assert_allclose(came, expected)
-            outcomes[name] = "right"
-    assert outcomes == {
-        "exp_inplace, with h afterwards": "error",
-        "exp_inplace, with a function of h": "right",
-        "inc_subtensor in place": "right",
-        "an input that may be overwritten": "right",
-    }
-
-
 # --- the factor -----------------------------------------------------------------------------------
-
-
-def test_some_samples_are_reversed():
-    x, mask, lam = T.dmatrix("x"), T.bcol("mask"), revgrad.LambdaVariable(0.5)
-    strength = T.switch(mask, -lam.cell(native), 1.0)
-    run = theano.function([x, mask], theano.grad(scale_gradient(x, strength).sum(), x))
-    mask = np.array([[1], [0]], "int8")
-    np.testing.assert_array_equal(run(np.ones((2, 2)), mask), [[-0.5, -0.5], [1, 1]])
-    lam.value = 2.0
-    np.testing.assert_array_equal(run(np.ones((2, 2)), mask), [[-2, -2], [1, 1]])
 
 
 def test_the_names_of_the_package_and_their_examples():

@@ -2,10 +2,9 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 
 import pytest
+from support.processes import python
 
 import revgrad
 
@@ -108,11 +107,7 @@ def test_every_backend_has_a_use():
 def test_one_after_the_other(order):
     uses = [USES[name][1] for name in order]
     lines = [START, "import revgrad", "lam = revgrad.LambdaVariable(0.5)", *uses, *uses, END]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)],
-        # Of Theano and PyTensor only one can use C code in a process.
-        env={**os.environ, "PYTENSOR_FLAGS": os.environ.get("PYTENSOR_FLAGS", "") + ",cxx="},
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "all of them"
+    # Of Theano and PyTensor only one can use C code in a process.
+    flags = os.environ.get("PYTENSOR_FLAGS", "") + ",cxx="
+    done = python(code="\n".join(lines), PYTENSOR_FLAGS=flags)
+    assert done.stdout.splitlines()[-1] == "all of them"

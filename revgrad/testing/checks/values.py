@@ -288,7 +288,7 @@ def enlarging_rejected(x: Any, lam: Any, build: Callable[[], Any], *arrays: Any)
     try:
         gradient = run(*arrays)[1]
     except Exception:
-        return  # the framework learns the lengths when it runs, and refuses them in its words
+        return  # the framework learns the lengths when it runs, and raises its own error
     raise mismatch(given, "InvalidLambdaError", f"a gradient of shape {np.shape(gradient)}")
 
 

@@ -218,7 +218,8 @@ def check_flow(
 def _look(program: Program, factors: Factors) -> Finding:
     """Examine the given point and, unless the result is clear, some nearby points."""
     findings = [_at(program.x, program, factors)]
-    if findings[0].kind in ("right", "constant", "disconnected", "nonfinite"):
+    clear = findings[0].kind in ("right", "constant", "disconnected", "nonfinite")
+    if clear or findings[0].detail == "unsteady":
         return findings[0]
     # Features that come out of a relu lie on the kinks of the next one, and so do those of a head
     # of zeros: the derivative is undefined there. A wrong reversal is wrong at every point.

@@ -10,7 +10,16 @@ import numpy as np
 from revgrad.testing.flow._slopes import Measured, Slope
 
 SAFETY = 3.0
-"""A slope may be off by this many of its estimated errors."""
+"""A slope may be off by this many of its estimated errors; one that is larger is seen."""
+
+USABLE = 0.3
+"""A slope counts whose error is at most this part of the steepest one: another would fit all."""
+
+PRECISION = 0.02
+"""How well the ratio at the features must be known: it tells λ from a λ that is 4 % larger."""
+
+SMALL = 1e-3
+"""A gradient is cut where it is at most this part of the smallest one that may arrive."""
 
 UNSURE = ("undecided", "unseen", "flat")
 """The kinds that say nothing about the reversal; another point may."""
@@ -59,12 +68,12 @@ class Finding:
 def of_features(lam: float) -> Factors:
     """Return the factors that may arrive at the features."""
     factors = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2}
-    return Factors(factors, 0.02)
+    return Factors(factors, PRECISION)
 
 
 def of_parameter(lam: float) -> Factors:
     """Return the factors that may arrive at a parameter of the head."""
-    return Factors({"right": 1.0, "after": -lam}, 0.3)
+    return Factors({"right": 1.0, "after": -lam}, USABLE)  # two signs are easily told apart
 
 
 def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> Finding:
@@ -98,20 +107,20 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
     steepest = max(abs(each.true) for each in slopes)
     if gradient is None:
         return Finding("disconnected", detail="the loss changes when they are moved")
-    if not any(abs(each.true) > 5 * each.error for each in slopes):
+    if not any(abs(each.true) > SAFETY * each.error for each in slopes):
         if zero and measured.flat:
             return Finding("flat", detail="the loss changes only when they are moved far")
         still = zero or all(abs(each.arrived) <= SAFETY * each.error for each in slopes)
         return Finding("unseen" if still else "undecided", detail=_why(best))
     eps = float(np.finfo(gradient.dtype).eps) if gradient.dtype.kind == "f" else 0.01
-    slack = min(0.02, max(1e-6, 1e4 * eps))
+    slack = min(PRECISION, max(1e-6, 1e4 * eps))  # what automatic differentiation rounds
     right = next(iter(factors.named.values()))
     least = min((abs(each) for each in factors.named.values() if each), default=0.0)
     arrived = max(abs(each.arrived) for each in slopes)
-    if zero or arrived <= (1e-3 * least if right else 10 * eps) * steepest:
+    if zero or arrived <= (SMALL * least if right else 10 * eps) * steepest:
         return Finding("cut" if right else "right", 0.0, detail=SLOPE.format(steepest))
     # Along a direction with a kink nearby the differences say nothing: a few are left out.
-    usable = [each for each in slopes if SAFETY * each.error <= 0.3 * steepest]
+    usable = [each for each in slopes if SAFETY * each.error <= USABLE * steepest]
     error = SAFETY * best.error / abs(best.true) + slack if best.true else np.inf
     if error > factors.precision + slack or 2 * len(usable) < len(slopes):
         return Finding("undecided", detail=_why(best))
@@ -119,7 +128,7 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
     for kind, factor in factors.named.items():
         if _fit(usable, factor, 0.0, slack * arrived):
             # Where nothing arrives there may still be a gradient, too small to show in one slope.
-            if any(SAFETY * each.error * each.reach > 0.1 * steepest for each in slopes):
+            if any(SAFETY * each.error * each.reach > USABLE * steepest for each in slopes):
                 return Finding("undecided", detail=_why(best))
             return Finding(kind, ratio, error)
     # Where kinks are dense, the steps of one direction sometimes agree by chance. A gradient is
@@ -129,7 +138,7 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
         return Finding("undecided", detail="kinks")
     if _fit(usable, ratio, error, slack * arrived):
         return Finding("scale" if (ratio > 0) == (right > 0) else "other", ratio, error)
-    seen = [each for each in usable if abs(each.true) > 3 * SAFETY * each.error]
+    seen = [each for each in usable if abs(each.true) > SAFETY * each.error]
     ratios = [each.arrived / each.true for each in seen]
     return Finding(
         "mixed",
@@ -142,7 +151,7 @@ def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: flo
     size = np.abs(gradient).max()
 
     def near(ratio: float) -> bool:
-        return bool(np.abs(moved - ratio * gradient).max() <= 0.01 * size)
+        return bool(np.abs(moved - ratio * gradient).max() <= PRECISION * size)
 
     if near(other / lam):
         return finding

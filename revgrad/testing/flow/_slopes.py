@@ -8,7 +8,16 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 import numpy as np
 
 RATIO = 3.0
-"""Of two neighbouring steps. The largest is 8 times the spread of x."""
+"""Of two neighbouring steps: wide enough that a kink between them shows, near enough to agree."""
+
+LARGEST = 8.0
+"""The largest step in spreads of `x`: a loss that changes nowhere up to it is constant."""
+
+SMALLEST = 30.0
+"""The smallest step in last digits of `x`: fewer, and the step is mostly rounding."""
+
+VISIBLE = 2.0
+"""A change of the loss shows where it is larger than this many times its noise."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +102,20 @@ def measure(
     largest = max(abs(each) for line in lines for each in (centre, *line.values()))
     # What one value of the loss may be off by: its last digits, and what its second differences
     # show at the smallest steps, where nothing but rounding is left of them.
-    digits = 2 * eps * largest
+    digits = 2 * eps * largest  # of the two values of a difference
     noise = max([digits, 2 * spread, *(2 * line.rounding() for line in lines)])
+    visible = VISIBLE * noise
     slopes = [slope for slope in (line.slope(noise) for line in lines) if slope is not None]
     slopes.sort(key=lambda slope: slope.error / max(abs(slope.true), 1e-300))
     return Measured(
         slopes=tuple(slopes),
-        constant=all(abs(each - centre) <= 2 * noise for line in lines for each in line.values()),
-        flat=all(abs(each - centre) <= 2 * digits for line in lines for each in line.values(3)),
-        invisible=all(line.promised() <= 4 * noise for line in lines),
+        constant=all(abs(each - centre) <= visible for line in lines for each in line.values()),
+        flat=all(
+            abs(each - centre) <= VISIBLE * digits for line in lines for each in line.values(3)
+        ),
+        # The steps of a difference lie on both sides: it is twice as large.
+        invisible=all(line.promised() <= 2 * visible for line in lines),
+        # Threads that add in another order change more than the last digit, dropout far more.
         steady=spread <= 100 * eps * largest,
     )
 
@@ -137,9 +151,9 @@ class _Line:
             with np.errstate(all="ignore"):
                 ahead = np.asarray(x + step * v, x.dtype)
                 behind = np.asarray(x - step * v, x.dtype)
-            # The way that was really gone: in float32 x + h·v is not h·v away from x.
-            way = ahead.astype("float64") - behind
-            length = float(np.sqrt((way**2).sum()))
+            # The difference as it was rounded: in float32 x + h·v is not h·v away from x.
+            moved = ahead.astype("float64") - behind
+            length = float(np.sqrt((moved**2).sum()))
             if not (0 < length < np.inf):
                 continue
             first, second = loss(ahead), loss(behind)
@@ -147,7 +161,7 @@ class _Line:
                 self.lengths.append(length)
                 self.changes.append(first - second)
                 self.sums.append(first + second)
-                self.arrived.append(float((g * way).sum()) / length)
+                self.arrived.append(float((g * moved).sum()) / length)
             else:  # the steps of a window must be neighbours
                 del self.lengths[:], self.changes[:], self.sums[:], self.arrived[:]
 
@@ -185,8 +199,8 @@ class _Line:
                 abs(RATIO * bends[i] - bends[i - 1]) / (2 * (RATIO - 1)),
             )
             if best is None or digits + shape < best.error:
-                mostly = digits > shape / 4
-                best = Slope(slopes[i], digits + shape, self.arrived[i], mostly, self.reach)
+                error = digits + shape
+                best = Slope(slopes[i], error, self.arrived[i], digits > shape, self.reach)
         return best
 
 
@@ -198,9 +212,11 @@ def _spread(x: Any) -> float:
 def _steps(x: Any) -> List[float]:
     spread = _spread(x)
     eps = float(np.finfo(x.dtype).eps)
-    smallest = max(min(3e-4, eps**0.4) * spread, 30 * eps * float(np.abs(x).max()))
-    count = max(5, int(np.log(8 * spread / smallest) / np.log(RATIO)) + 1)
-    return [8 * spread * RATIO**-k for k in range(count)]
+    # Rounding grows and curvature shrinks with the step: eps**(1/3) would balance them for one
+    # central difference, and the neighbours that are compared need smaller ones.
+    smallest = max(min(3e-4, eps**0.4) * spread, SMALLEST * eps * float(np.abs(x).max()))
+    count = max(5, int(np.log(LARGEST * spread / smallest) / np.log(RATIO)) + 1)
+    return [LARGEST * spread * RATIO**-k for k in range(count)]
 
 
 def _directions(x: Any, g: Any, parts: bool) -> Iterator[Any]:

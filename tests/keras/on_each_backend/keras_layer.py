@@ -434,7 +434,7 @@ def test_the_layer_of_a_factor():
     for bad in (np.nan, True, None, "0.3", 1e39):
         with pytest.raises(revgrad.InvalidLambdaError, match="actor"):
             layer.factor = bad
-    with pytest.raises(revgrad.InvalidLambdaError, match="The factor asks for a gradient"):
+    with pytest.raises(revgrad.InvalidLambdaError, match="λ or factor asks for a gradient"):
         layer.factor.trainable = True
 
 
@@ -468,37 +468,6 @@ def test_three_heads_one_of_which_is_the_features(jit_compile):
         expected = base - (one - base) - 5 * (other - base)
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1e-5)
         assert np.abs(one - base).max() > 1e-3 and np.abs(other - base).max() > 1e-3
-
-
-@pytest.mark.parametrize(
-    "lam, words",
-    [
-        (-1.0, "The gradient is multiplied by -λ already"),
-        (keras.ops.convert_to_tensor(-1.0), "pass 1.0, not -1.0"),
-        (1e39, r"1e\+39 is too large a λ or factor for x of dtype float32"),
-        (True, "A bool is not a strength"),
-        (object(), "or a tensor of Keras or of its backend; got an object of type builtins.object"),
-        (np.ones((8, 1, 1)), r"does not broadcast to x of shape \(None, 3\)"),
-    ],
-)
-def test_an_invalid_lambda(lam, words):
-    with pytest.raises(revgrad.InvalidLambdaError, match=words):
-        revgrad.reverse(keras.Input((3,)), lam)
-
-
-def test_an_invalid_lambda_in_the_layer():
-    layer = GradientReversal(0.5)
-    for bad in (-1, float("nan"), "0.3", None, 1e39, [0.5]):
-        with pytest.raises(revgrad.InvalidLambdaError):
-            GradientReversal(bad)
-        with pytest.raises(revgrad.InvalidLambdaError):
-            layer.set_lam(bad)
-    assert number(layer.lam) == 0.5
-
-
-def test_integers_are_refused():
-    with pytest.raises(revgrad.UnsupportedTypeError, match="of dtype int32.* Cast it to a float"):
-        GradientReversal()(keras.Input((3,), dtype="int32"))
 
 
 @pytest.mark.skipif(NATIVE != "tensorflow", reason="exports a SavedModel, with its gradient")

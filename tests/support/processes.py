@@ -1,0 +1,31 @@
+"""Fresh interpreters, and `revgrad` in one, run as a user does."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+from support.pages import ROOT
+
+
+def python(*arguments, code="", check=True, cwd=None, **environment):
+    """Return the finished process of an interpreter; `check` asserts that it succeeded."""
+    arguments = [*(["-c", textwrap.dedent(code)] if code else []), *map(str, arguments)]
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd and str(cwd),
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def check_prints(page, *backends, **environment):
+    """Assert that `revgrad check` passes, and prints what a page of the docs shows."""
+    done = python("-m", "revgrad", "check", *backends, **environment)
+    assert done.stdout == (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    return done.stderr
