@@ -5,10 +5,12 @@ project of your own. A feature extractor feeds two classifiers: one predicts the
 source, the other distinguishes source from target. Between the features and the domain
 classifier is ``revgrad_torch.GradientReversal``.
 
-Run it on the inter-twinning moons, or on the Amazon reviews::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_torch.py`` has
+that network)::
 
     python docs/examples/dann_torch.py moons
     python docs/examples/dann_torch.py amazon FOLDER
+    python docs/examples/dann_torch.py digits
 
 Two processes that share each batch; the result is the same up to rounding::
 
@@ -38,8 +40,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
+import digits_run
 import experiment
 import revgrad
+from digits_torch import DigitNetwork
 from revgrad_torch import GradientReversal
 
 
@@ -233,6 +237,9 @@ def stack(units: Sequence[int]) -> nn.Sequential:
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line; if there are several processes, only the first one reports."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["digits"]:
+        digits_run.main(DigitNetwork, "PyTorch", arguments[1:])
+        return
     with contextlib.ExitStack() as cleanup:
         if "RANK" in os.environ:  # torchrun sets it
             dist.init_process_group("gloo")
