@@ -10,7 +10,7 @@ that network)::
 
     python docs/examples/dann_torch.py moons
     python docs/examples/dann_torch.py amazon FOLDER
-    python docs/examples/dann_torch.py digits
+    python docs/examples/dann_torch.py digits FOLDER
 
 Two processes that share each batch; the result is the same up to rounding::
 
@@ -40,10 +40,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-import digits_run
 import experiment
 import revgrad
-from digits_torch import DigitNetwork
 from revgrad_torch import GradientReversal
 
 
@@ -237,9 +235,6 @@ def stack(units: Sequence[int]) -> nn.Sequential:
 def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line; if there are several processes, only the first one reports."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ["digits"]:
-        digits_run.main(DigitNetwork, "PyTorch", arguments[1:])
-        return
     with contextlib.ExitStack() as cleanup:
         if "RANK" in os.environ:  # torchrun sets it
             dist.init_process_group("gloo")

