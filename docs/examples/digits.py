@@ -115,7 +115,7 @@ class Digits:
         """Return images as the network sees them: float32, (n, 3, 28, 28), the mean subtracted."""
         x = images if images.ndim == 4 else images[..., None]  # grey is the same in each colour
         x = x.astype("float32") / np.float32(255) - self.mean.astype("float32")
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        return x.transpose(0, 3, 1, 2)
 
     def batch(
         self, seed: int, step: int, size: int, trained_on: str = "source"

@@ -30,11 +30,12 @@ class DigitNetwork:
 
     def __init__(self, momentum: float = 0.9) -> None:
         self.lam = revgrad.LambdaVariable(0.0)
+        # ReLU after pooling is the same as before it, and has a quarter of the work.
         self._features = nn.Sequential(
-            *(nn.Conv2d(3, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 48, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(3, 32, 5), nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Conv2d(32, 48, 5), nn.MaxPool2d(2), nn.ReLU()),
             nn.Flatten(),
-        )
+        ).to(memory_format=torch.channels_last)  # the faster one on a CPU; the images have it too
         self._labels = nn.Sequential(
             nn.Linear(768, 100), nn.ReLU(), nn.Linear(100, 100), nn.ReLU(), nn.Linear(100, 10)
         )
