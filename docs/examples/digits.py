@@ -256,8 +256,8 @@ def read_mnist(path: Path) -> Tuple[Any, Any]:
 
     def read(part: str) -> Tuple[np.ndarray, np.ndarray]:
         images, labels = (
-            np.frombuffer(content[f"{part}-{kind}-ubyte"], "uint8") for kind in
-            ("images-idx3", "labels-idx1")
+            np.frombuffer(content[f"{part}-{kind}-ubyte"], "uint8")
+            for kind in ("images-idx3", "labels-idx1")
         )
         return images[16:].reshape(-1, 28, 28), labels[8:].astype("int32")
 

@@ -82,10 +82,14 @@ def digits_table(style: str, data: str, steps: int, results: Results) -> str:
         "seed    source only   DANN     target   of the gap",
     ]
     for seed, *row in zip(sorted({row["seed"] for row in results}), *columns.values()):
-        lines.append(f"{seed:4d}    {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}")
+        lines.append(
+            f"{seed:4d}    {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}"
+        )
     means, deviations = ([f(c) for c in columns.values()] for f in (np.mean, np.std))
     for name, row in (("mean", means), ("paper", list(PAPER_DIGITS.values()))):
-        lines.append(f"{name:5s}   {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}")
+        lines.append(
+            f"{name:5s}   {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}"
+        )
     row = deviations
     lines.insert(-1, f"  sd    {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}")
     return "\n".join(lines)
@@ -317,7 +321,10 @@ def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
     for axis, name in zip(axes[0, 1:], ("source only", "DANN")):
         points = np.array(first[name]["points"])
         half = len(points) // 2
-        for part, colour, domain in ((points[:half], BLUE, "source"), (points[half:], ORANGE, "target")):
+        for part, colour, domain in (
+            (points[:half], BLUE, "source"),
+            (points[half:], ORANGE, "target"),
+        ):
             axis.scatter(*part.T, s=4, c=colour, label=domain)
         axis.set_title(f"features, {name}: {first[name]['accuracy']:.3f}")
     axes[0, 1].legend(frameon=False, markerscale=3)
