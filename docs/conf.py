@@ -26,12 +26,14 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx-mathjax-offline",
 ]
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "examples", "description.md"]
 default_role = "autolink"
 html_theme = "furo"
 html_title = f"revgrad {version}"
 html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 # The copy button leaves out prompts and output.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -54,11 +56,6 @@ nitpick_ignore_regex = [
     ("py:obj", r"alpha|beta|end|gamma|high|hold|initial|lam|low|power|start"),
     ("py:obj", r"factor|harness|layer|module|value"),
 ]
-doctest_global_setup = """
-import numpy as np
-import revgrad
-"""
-
 # The figure of reference/schedules.md.
 GENERATED = Path(__file__).parent / "reference" / "generated"
 GENERATED.mkdir(exist_ok=True)

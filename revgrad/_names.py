@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Callable, Mapping, TypeVar
+from typing import Any, Callable, Iterable, Mapping, TypeVar
 
 T = TypeVar("T")
 
@@ -22,10 +22,25 @@ def set_module(module: str) -> Callable[[T], T]:
     return decorate
 
 
-def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question that suggests the nearest of the known names, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("chekc", ["check", "doctor"])
+    " Did you mean 'check'?"
+    """
+    import difflib
+
+    nearest = difflib.get_close_matches(str(name), known, 1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def lazy(package: str, modules: Mapping[str, str], name: str, others: str = "") -> Any:
     """Return an attribute of a package from the module that holds it, imported on first use.
 
-    A framework that is missing is an error that names the extra which installs it.
+    A framework that is missing is an error that names the extra which installs it, or that says
+    `others` if it is another module than that framework.
     """
     if name not in modules:
         raise AttributeError(
@@ -35,9 +50,9 @@ def lazy(package: str, modules: Mapping[str, str], name: str) -> Any:
         module = importlib.import_module(f"{package}.{modules[name]}")
     except ModuleNotFoundError as error:
         extra = package.rpartition("_")[2]
+        advice = others if others and error.name != extra else f"pip install 'revgrad[{extra}]'"
         raise ModuleNotFoundError(
-            f"{package}.{name} needs {error.name}, which is not installed: "
-            f"pip install 'revgrad[{extra}]'",
+            f"{package}.{name} needs {error.name}, which is not installed: {advice}",
             name=error.name,
         ) from error
     return getattr(module, name)

@@ -6,7 +6,6 @@ else happens once in a process, or once for each new type.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import numbers
 import sys
@@ -17,6 +16,7 @@ import weakref
 from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
 from revgrad._lambda import SWAPPED
+from revgrad._names import did_you_mean
 from revgrad._tracers import evaluated_while_traced
 from revgrad.backend import Backend, BackendSpec
 from revgrad.exceptions import (
@@ -204,7 +204,8 @@ class Registry:
 
         source = self.sources.get(spec.name)
         extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
-        return f" Install it with: pip install {extra!r}." if extra else " Install what is missing."
+        how = f": pip install {extra!r}" if extra else ""
+        return f" Install what is missing{how}."
 
     def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
@@ -216,10 +217,9 @@ class Registry:
         )
 
     def _unknown(self, name: object) -> BackendUnavailableError:
-        nearest = difflib.get_close_matches(str(name), self._specs, 1)
         return BackendUnavailableError(
             f"There is no backend named {name!r}."
-            f"{f' Did you mean {nearest[0]!r}?' if nearest else ''} Known backends: "
+            f"{did_you_mean(name, self._specs)} Known backends: "
             f"{', '.join(self._specs)}.{self._broken()} Install the plugin that has it."
         )
 

@@ -19,11 +19,14 @@ _MODULES = {
     "GradientScale": "layers",
     "ScheduleLambda": "callbacks",
 }
+_ONE_OF = (
+    "Keras computes with tensorflow, jax or torch; install one, or set KERAS_BACKEND to one that is"
+)
 __all__ = ["GradientReversal", "GradientScale", "ScheduleLambda"]
 
 
 def __getattr__(name: str) -> Any:
-    return lazy(__name__, _MODULES, name)
+    return lazy(__name__, _MODULES, name, _ONE_OF)
 
 
 def __dir__() -> List[str]:

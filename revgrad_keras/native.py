@@ -113,7 +113,7 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
 
     @staticmethod
     def of_variable(variable: LambdaVariable) -> LambdaWeight:
-        """Return the weight of a `revgrad.LambdaVariable`; from now on both have one value."""
+        """Return the weight of a `revgrad.LambdaVariable`; they share one value from now on."""
         weight: LambdaWeight = variable.cell(native)
         weight._driver = variable
         return weight

@@ -15,7 +15,7 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             name="keras",
             claims=("keras:KerasTensor", "keras:Variable"),
             factory="revgrad_keras.backend:KerasBackend",
-            requires="keras>=3.7",
+            requires="keras>=3.7, and tensorflow, jax or torch: KERAS_BACKEND says which of them",
             harness="revgrad_keras.testing:KerasHarness",
         ),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import json
 import platform
@@ -13,6 +12,7 @@ import textwrap
 from dataclasses import asdict
 from typing import Any, Collection, Dict, Sequence
 
+from revgrad._names import did_you_mean
 from revgrad._version import __version__
 
 EXIT_CODES = """\
@@ -103,6 +103,18 @@ def versions() -> Dict[str, str]:
     return {"revgrad": __version__, "python": platform.python_version(), "platform": system}
 
 
+def documentation() -> str:
+    """Return where the documentation is, by the metadata of the distribution."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("revgrad").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:  # run from a checkout
+        urls = []
+    found: Dict[str, str] = dict(url.split(", ", 1) for url in urls)
+    return found.get("Documentation", "the folder docs of the source distribution")
+
+
 def unknown(what: str, name: str, known: Collection[str]) -> str:
     """Return the error for an unknown name, with the nearest one and all that are known.
 
@@ -111,6 +123,5 @@ def unknown(what: str, name: str, known: Collection[str]) -> str:
     >>> unknown("command", "chekc", ["check", "doctor"])
     "There is no command 'chekc'. Did you mean 'check'? Known commands: check, doctor."
     """
-    nearest = difflib.get_close_matches(name, known, 1)
-    suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    suggestion = did_you_mean(name, known)
     return f"There is no {what} {name!r}.{suggestion} Known {what}s: {', '.join(known)}."

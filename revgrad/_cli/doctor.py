@@ -103,3 +103,4 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
             console.line(f"\n{entry.traceback.rstrip()}", "dim", indent=4)
     if not tracebacks and any(entry.state == "broken" for entry in entries):
         console.line("\nThe whole tracebacks: revgrad --traceback")
+    console.line(f"\nDocumentation: {console.documentation()}")

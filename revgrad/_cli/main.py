@@ -21,6 +21,7 @@ commands:
 
 {console.EXIT_CODES}
 revgrad COMMAND --help lists the options of a command.
+Documentation: {console.documentation()}
 """
 
 

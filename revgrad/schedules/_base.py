@@ -4,7 +4,6 @@
 # annotations of a dataclass in the public module.
 
 import abc
-import difflib
 import inspect
 import numbers
 import warnings
@@ -14,7 +13,7 @@ from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, TypeVar,
 import numpy as np
 
 from revgrad._lambda import describe_value, lambda_as_float, normalize_lambda
-from revgrad._names import set_module
+from revgrad._names import did_you_mean, set_module
 from revgrad.exceptions import InvalidLambdaError
 from revgrad.schedules._arguments import as_number, check_schedule, is_real
 from revgrad.schedules._progress import Number, X, clip, evaluate
@@ -204,9 +203,8 @@ Dann, Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled,
         )
     name = plain["kind"]
     if not isinstance(name, str) or name not in KINDS:
-        nearest = difflib.get_close_matches(str(name).title(), KINDS, 1)
         raise ValueError(
-            f"Unknown schedule {name!r}.{f' Did you mean {nearest[0]!r}?' if nearest else ''} "
+            f"Unknown schedule {name!r}.{did_you_mean(str(name).title(), KINDS)} "
             f"Known schedules: {', '.join(sorted(KINDS))}."
         )
     signature = inspect.signature(KINDS[name])

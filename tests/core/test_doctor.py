@@ -214,7 +214,8 @@ def test_the_text_says_the_same(found, capsys, monkeypatch):
     )
     assert "backend fails is broken, at stage 'load':\n  OSError: libx.so.3: no" in printed
     assert "RuntimeError: red [bold]" in printed
-    assert "Traceback" not in printed and "revgrad --traceback" in sections[-1]
+    assert "Traceback" not in printed and "revgrad --traceback" in sections[-2]
+    assert sections[-1] == "Documentation: the folder docs of the source distribution\n"
 
 
 def test_tracebacks_are_printed_on_demand_even_in_a_poor_locale(install, tmp_path):

@@ -21,10 +21,13 @@ def run_on(backend, *command):
     return python(*command, cwd=HERE.parents[1], KERAS_BACKEND=backend).stdout
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_on_each_backend(backend):
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", "jax", pytest.param("torch", marks=pytest.mark.slow)]
+)
+def test_on_each_backend(backend, pytestconfig):
     assert len(FILES) == 3
-    run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES)
+    selected = "-m", pytestconfig.option.markexpr
+    run_on(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selected, *FILES)
 
 
 GRADIENTS = """

@@ -13,6 +13,7 @@ def test_the_listings_of_a_page(page):
     python(code=code)
 
 
+@pytest.mark.slow
 def test_the_adversary_helps_on_the_moons(tmp_path):
     for needed in ("sklearn", "matplotlib", "tqdm", "jax"):
         pytest.importorskip(needed)

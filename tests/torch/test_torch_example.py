@@ -48,6 +48,7 @@ def test_the_adversary_helps_on_the_moons():
     assert found[1] > found[0] + 0.1
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path):
     options = ["moons", "--seeds", "1", "--epochs", "20", "--quiet"]
 

@@ -82,7 +82,9 @@ class Crash(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("per, total", [("batch", 12), ("epoch", 3)])
+@pytest.mark.parametrize(
+    "per, total", [pytest.param("batch", 12, marks=pytest.mark.slow), ("epoch", 3)]
+)
 def test_it_survives_a_crash(tmp_path, per, total):
     def callbacks():
         backup = keras.callbacks.BackupAndRestore(str(tmp_path), delete_checkpoint=False)

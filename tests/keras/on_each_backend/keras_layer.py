@@ -336,6 +336,7 @@ print(json.dumps(model.fit(x, y, epochs=4, shuffle=False, verbose=0).history["lo
 """
 
 
+@pytest.mark.slow
 def test_saved_and_trained_on_in_a_new_process(tmp_path):
     model = built(functional, GradientReversal(0.3))
     model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=JIT)

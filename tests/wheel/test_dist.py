@@ -1,0 +1,92 @@
+"""The distributions: what the index shows, what they hold, and whether they work by themselves."""
+
+import email
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("revgrad*/__init__.py"))
+
+
+def call(*command, cwd):
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=str(cwd),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    litter = shutil.ignore_patterns(".*", "build", "*.egg-info", "_build", "results")
+    shutil.copytree(ROOT, folder / "sources", ignore=litter)
+    call(sys.executable, "-m", "build", "-o", folder / "dist", folder / "sources", cwd=folder)
+    (sdist,), (wheel,) = (folder / "dist").glob("*.tar.gz"), (folder / "dist").glob("*.whl")
+    return sdist, wheel
+
+
+def test_the_index_takes_them(built):
+    assert "WARNING" not in call("twine", "check", "--strict", *built, cwd=ROOT)
+    call("check-wheel-contents", "--toplevel", ",".join(PACKAGES), built[1], cwd=ROOT)
+
+
+def test_the_wheel_holds_every_module(built):
+    wheel = zipfile.ZipFile(str(built[1]))
+    ours = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed"
+    }
+    assert ours == {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= ours
+
+
+def test_the_description_needs_no_repository(built):
+    wheel = zipfile.ZipFile(str(built[1]))
+    (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
+    metadata = email.message_from_bytes(wheel.read(name))
+    text = (ROOT / "docs" / "description.md").read_text(encoding="utf-8")
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload(decode=True).decode().strip() == text.strip()
+    assert text.count("](") == text.count("](https://")
+
+
+def pythons():
+    """The oldest and the newest CPython that revgrad supports, where they are on PATH."""
+    found = [shutil.which(f"python3.{minor}") for minor in (8, 13)]
+    return [python for python in found if python] or [sys.executable]
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_the_core_passes_its_tests_from_the_sdist(built, python, tmp_path):
+    """The wheel is installed alone; the tests come from the sdist."""
+    sdist, wheel = built
+    with tarfile.open(str(sdist)) as archive:
+        archive.extractall(str(tmp_path))
+    (sources,) = tmp_path.glob("revgrad-*")
+    for package in PACKAGES:
+        shutil.rmtree(str(sources / package))  # the installed ones are meant
+    call(python, "-m", "venv", tmp_path / "environment", cwd=tmp_path)
+    own = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    call(own, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    call(own, "-c", "import revgrad, numpy; revgrad.reverse(numpy.ones(3), 0.5)", cwd=tmp_path)
+    call(own, "-m", "pip", "install", "--quiet", f"{wheel}[test]", cwd=tmp_path)
+    tests = ["tests/core", "--ignore", "tests/core/test_doctor.py"]
+    printed = call(own, "-m", "pytest", "-q", *tests, cwd=sources)
+    assert " passed" in printed and "failed" not in printed
