@@ -1,9 +1,10 @@
 """Marks on functions, by which tracers of Python code treat them in a certain way.
 
-Two tools rewrite or trace the Python code of what they call. torch.compile (Dynamo) traces into
+Some tools rewrite or trace the Python code of what they call. torch.compile (Dynamo) traces into
 every function; it would find a weak dictionary that it cannot look up, and take a number that it
 reads for a constant. AutoGraph, which `tf.function` runs, rewrites the source of every function
-that it calls, discovery and imports included. Each looks for an attribute of the function first.
+that it calls, discovery and imports included; so does `paddle.jit.to_static`. Each looks for an
+attribute of the function first.
 """
 
 from __future__ import annotations
@@ -23,9 +24,20 @@ def traced_as(replacement: Callable[..., Any]) -> Callable[[Function], Function]
     return mark
 
 
+class _NotByPaddle:
+    """Stands for the options that `paddle.jit.not_to_static` attaches to a function."""
+
+    def need_transform(self, mode: Any) -> bool:
+        return False
+
+    def need_capture_control_flow(self) -> bool:
+        return False
+
+
 def not_rewritten(function: Function) -> Function:
-    """Let AutoGraph call the function as it is."""
+    """Let AutoGraph and Paddle call the function as it is."""
     function.autograph_info__ = {}  # type: ignore[attr-defined]
+    function.___jit_transform_options___ = _NotByPaddle()  # type: ignore[attr-defined]
     return function
 
 

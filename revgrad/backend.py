@@ -152,6 +152,9 @@ class Backend(abc.ABC):
     Those of `revgrad.testing.CAPABILITIES`; what is declared is checked.
     """
 
+    limits: str = ""
+    """What the installed version of the framework lacks, in sentences, for the doctor."""
+
     @abc.abstractmethod
     def multiply_gradient(self, x: Any, factor: Any) -> Any:
         """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from revgrad import Backend
+from revgrad_torch._features import LIMITS, UNSUPPORTED
 from revgrad_torch.native import TorchNative, native
 from revgrad_torch.ops import multiply_gradient, reverse_gradient, scale_gradient
 
@@ -21,7 +22,8 @@ class TorchBackend(Backend):
         lambda_array layers modes operations rewritten schedules second_order several_outputs
         subclasses threads vectorised views
         """.split()
-    )
+    ).difference(UNSUPPORTED)
+    limits = LIMITS
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)

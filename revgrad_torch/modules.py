@@ -10,7 +10,8 @@ from revgrad import InvalidLambdaError, LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import lambda_as_float, learnable_lambda_error
-from revgrad_torch.native import is_compiling, is_readable, native, runs_plainly
+from revgrad_torch._features import is_compiling, outside_of_graphs
+from revgrad_torch.native import is_readable, native, runs_plainly
 from revgrad_torch.ops import reverse_gradient, reverse_number, scripted_residual
 
 __all__ = ["GradientReversal"]
@@ -20,6 +21,7 @@ def _reverse_in_graph(module: Any, x: torch.Tensor) -> torch.Tensor:
     return reverse_gradient(x, module.lam)
 
 
+@outside_of_graphs
 @traced_as(_reverse_in_graph)
 def _reverse(module: Any, x: torch.Tensor) -> torch.Tensor:
     lam = module._buffers["lam"]

@@ -19,6 +19,7 @@ from revgrad.backend import (
     no_gradient_error,
     too_large_error,
 )
+from revgrad_torch._features import is_compiling, is_exporting, proxy_mode
 
 REAL_DTYPES = {
     torch.float16: torch.float16,
@@ -34,8 +35,6 @@ REAL_DTYPES = {
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
 """The classes of tensors that hold their numbers themselves."""
 
-# torch.compile knows this very function.
-is_compiling = torch.compiler.is_compiling
 is_tracing = torch._C._is_tracing
 transforms_active = torch._C._are_functorch_transforms_active
 unwrap_if_dead = torch._C._functorch.unwrap_if_dead
@@ -45,15 +44,12 @@ is_dispatched = torch._C._len_torch_dispatch_stack
 
 def is_recording() -> bool:
     """Say whether the program is exported or traced by torch.jit: only plain operations stay."""
-    if is_compiling():
-        # Not is_exporting(): before PyTorch 2.13 torch.compile answers yes to that.
-        return torch.compiler._is_exporting_flag
-    return is_tracing()
+    return is_exporting() if is_compiling() else is_tracing()
 
 
 def is_proxied() -> bool:
     """Say whether make_fx or aot_function records the operations."""
-    return not is_compiling() and torch.fx.experimental.proxy_tensor.get_proxy_mode() is not None
+    return not is_compiling() and proxy_mode() is not None
 
 
 def runs_plainly(x: object) -> bool:

@@ -12,9 +12,9 @@ from revgrad import LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
+from revgrad_torch._features import is_compiling, outside_of_graphs
 from revgrad_torch.native import (
     frozen_error,
-    is_compiling,
     is_dispatched,
     is_recording,
     is_tracing,
@@ -37,6 +37,7 @@ def _reverse_anything(x: Any, lam: Any) -> Any:
 
 
 @set_module("revgrad_torch")
+@outside_of_graphs
 @traced_as(_reverse_anything)
 def reverse_gradient(x: torch.Tensor, lam: Lambda) -> torch.Tensor:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
@@ -98,6 +99,7 @@ def reverse_number(x: torch.Tensor, lam: float) -> torch.Tensor:
 
 
 @set_module("revgrad_torch")
+@outside_of_graphs
 def scale_gradient(x: torch.Tensor, factor: Lambda) -> torch.Tensor:
     """Return `x` unchanged and multiply the gradient that flows back through it by `factor`.
 
@@ -250,7 +252,7 @@ class _ScaleAnywhere(torch.autograd.Function):
 
 
 def _product(g: Any, factor: Any) -> Any:
-    if g.is_complex():  # as a complex product, inf would become nan
+    if g.dtype.is_complex:  # as a complex product, inf would become nan
         return torch.complex(g.real * factor, g.imag * factor)
     return g * factor
 

@@ -15,7 +15,7 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
             name="torch",
             claims=("torch:Tensor", "torch.fx:Proxy"),
             factory="revgrad_torch.backend:TorchBackend",
-            requires="torch>=2.10",
+            requires="torch>=2.0",
             harness="revgrad_torch.testing:TorchHarness",
         ),
     )

@@ -17,6 +17,7 @@ from torch._dynamo.backends.common import aot_autograd
 
 import revgrad
 from revgrad.testing import Harness
+from revgrad_torch._features import ASSIGNS, COMPILES, EXPORTS, UNSUPPORTED
 from revgrad_torch.modules import GradientReversal
 
 __all__ = ["EagerTorchHarness", "TorchHarness", "compiled_operations"]
@@ -40,6 +41,8 @@ _count = aot_autograd(fw_compiler=_counted)
 class TorchHarness(Harness):
     """Compiles every program with torch.compile; autograd runs its backward pass.
 
+    Where torch.compile would break the graph at every reversal, programs run as they are.
+
     Attributes
     ----------
     module : type
@@ -47,6 +50,7 @@ class TorchHarness(Harness):
     """
 
     backend = "torch"
+    unsupported = UNSUPPORTED
     module: Any = GradientReversal
     # NumPy has its bfloat16 from ml_dtypes.
     half_dtypes = ("float16", "bfloat16")[: 2 if importlib.util.find_spec("ml_dtypes") else 1]
@@ -186,8 +190,6 @@ class TorchHarness(Harness):
             "meta, to_empty()": on_meta().to_empty(device="cpu"),
             "meta, to_empty(), reset_parameters()": reset(),
             "loaded": loaded(self.module(9.0)),
-            "loaded by assignment": loaded(self.module(9.0), assign=True),
-            "meta, loaded by assignment": loaded(on_meta(), assign=True),
             "state_dict without λ": made(),
             "beside a replica": replica(),
             "made in inference mode": in_inference_mode(),
@@ -198,8 +200,11 @@ class TorchHarness(Harness):
             "torch.jit.script": jit.script(made()),
             "torch.jit.script, frozen": frozen(jit.script),
             "torch.jit.trace, frozen": frozen(lambda module: jit.trace(module, x)),
-            "torch.compile": torch.compile(made(), backend="aot_eager", fullgraph=True),
+            "torch.compile": torch.compile(made(), backend="aot_eager", fullgraph=COMPILES),
         }
+        if ASSIGNS:
+            modules["loaded by assignment"] = loaded(self.module(9.0), assign=True)
+            modules["meta, loaded by assignment"] = loaded(on_meta(), assign=True)
         modules["state_dict without λ"].load_state_dict({})
         return {name: _differentiated(module) for name, module in modules.items()}
 
@@ -241,9 +246,10 @@ class TorchHarness(Harness):
             "module.lam = tensor": by_tensor,
             "module.lam.fill_(λ)": by_filling,
             "load_state_dict()": by_loading,
-            "load_state_dict(assign=True)": by_assigning,
-            "meta, load_state_dict(assign=True)": by_loading_on_meta,
         }
+        if ASSIGNS:
+            changes["load_state_dict(assign=True)"] = by_assigning
+            changes["meta, load_state_dict(assign=True)"] = by_loading_on_meta
         programs = {name: program(change, False) for name, change in changes.items()}
         del changes["module.lam.fill_(λ)"]
         for name, change in changes.items():
@@ -328,13 +334,13 @@ class TorchHarness(Harness):
     def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Trace with torch.fx, export and decompose, trace with torch.jit."""
         x = torch.ones(shape, dtype=getattr(torch, dtype))
-        exported = torch.export.export(_Module(fn), (x,))
-        traced = jit.trace(_Module(fn), (x,))
         programs = {
             "torch.fx": torch.fx.symbolic_trace(_Module(fn)),
-            "torch.export, decomposed": exported.run_decompositions().module(),
-            "torch.jit.trace": traced,
+            "torch.jit.trace": jit.trace(_Module(fn), (x,)),
         }
+        if EXPORTS:
+            exported = torch.export.export(_Module(fn), (x,), strict=False)
+            programs["torch.export, decomposed"] = exported.run_decompositions().module()
         return {how: _differentiated(each) for how, each in programs.items()}
 
     def compilations(self) -> int:
@@ -426,7 +432,7 @@ class TorchHarness(Harness):
         """Export and trace, write to bytes and read again; the gradient is taken afterwards."""
         x = (torch.ones(shape, dtype=getattr(torch, dtype)),)
         programs = {}
-        for strict in (False, True):
+        for strict in [False] * EXPORTS + [True] * COMPILES:
             file = io.BytesIO()
             torch.export.save(torch.export.export(_Module(fn), x, strict=strict), file)
             file.seek(0)
@@ -487,6 +493,8 @@ def _compiled(fn: Callable[..., Any], backend: Any = _count, fullgraph: bool = T
     def call(*arguments: Any) -> Any:
         return fn(*arguments)
 
+    if not COMPILES:
+        return fn
     return torch.compile(_own(call), backend=backend, fullgraph=fullgraph)
 
 

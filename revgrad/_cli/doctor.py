@@ -46,7 +46,8 @@ def _examined(entry: Entry, fatal: Sequence[str], timeout: float) -> Entry:
     prepared = _loaded(entry, entry.prepare, fatal, timeout)
     if prepared.state == "ok":
         framework = entry.claims[0].partition(":")[0].partition(".")[0]
-        return replace(prepared, advice=f"It needs `import {entry.prepare}` before {framework}.")
+        needs = f"It needs `import {entry.prepare}` before {framework}."
+        return replace(prepared, advice=" ".join(filter(None, [needs, prepared.advice])))
     both = f"This is with `import {entry.prepare}` first; without it: {plain.error}."
     return replace(prepared, advice=f"{prepared.advice} {both}")
 

@@ -104,7 +104,7 @@ def load(report: Report, name: str, prepare: str) -> None:
     try:
         if prepare:
             importlib.import_module(prepare)
-        registry.get_backend(name)
+        backend = registry.get_backend(name)
     except BaseException as error:
         # Not the context: what was caught before a second attempt is not why that one failed.
         root = error
@@ -117,7 +117,8 @@ def load(report: Report, name: str, prepare: str) -> None:
     else:
         loaded = (getattr(sys.modules.get(root), "__version__", None) for root in _roots(name))
         versions = [each for each in loaded if isinstance(each, str)]
-        report(replace(entry, state="ok", framework=[*versions, entry.framework][0]))
+        framework = [*versions, entry.framework][0]
+        report(replace(entry, state="ok", framework=framework, advice=backend.limits or None))
 
 
 def check(report: Report, name: str, skip: int) -> None:

@@ -8,9 +8,5 @@ def test_the_readme():
     run("README.md", "Scale and select")
 
 
-def test_the_front_page():
-    run("docs/index.md", "revgrad: gradient reversal for every framework")
-
-
 def test_reverse_selectively():
     run("docs/how-to/reverse-selectively.md", "PyTorch")

@@ -1,0 +1,21 @@
+"""Announces the backend for MindSpore; strings only."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import revgrad
+
+
+@revgrad.hookimpl
+def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+    """Announce the backend ``"mindspore"``."""
+    return (
+        revgrad.BackendSpec(
+            name="mindspore",
+            claims=("mindspore:Tensor",),
+            factory="revgrad_mindspore.backend:MindSporeBackend",
+            requires="mindspore>=2.10",
+            harness="revgrad_mindspore.testing:MindSporeHarness",
+        ),
+    )

@@ -1,0 +1,48 @@
+"""Adapts the functions to the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from revgrad import Backend
+from revgrad_mlx.native import MlxNative, native
+from revgrad_mlx.ops import multiply_gradient
+
+
+class MlxBackend(Backend):
+    """Reverses MLX arrays; a `LambdaVariable` is read at each forward pass."""
+
+    native: MlxNative = native
+    capabilities = frozenset(
+        {
+            "compilations",
+            "forward_mode",
+            "graph_lambda",
+            "half_precision",
+            "in_place",
+            "known_lambda",
+            "lambda_array",
+            "layers",
+            "modes",
+            "operations",
+            "schedules",
+            "second_order",
+            "several_outputs",
+            "subclasses",
+            "threads",
+            "vectorised",
+            "views",
+        }
+    )
+    multiply_gradient = staticmethod(multiply_gradient)
+
+    @property
+    def xp(self) -> Any:
+        """`mlx.core`."""
+        return mx
+
+    def constant(self, value: float, like: Any) -> Any:
+        """Return an array of the dtype of `like`: a Python float is a float32 for MLX."""
+        return mx.array(value, like.dtype)

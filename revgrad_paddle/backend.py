@@ -1,0 +1,47 @@
+"""Adapts the functions to the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import paddle
+
+from revgrad import Backend
+from revgrad_paddle.native import PaddleNative, native
+from revgrad_paddle.ops import multiply_gradient, reverse_gradient
+
+
+class PaddleBackend(Backend):
+    """Reverses tensors, and values of a program; reads a `LambdaVariable` at each forward pass."""
+
+    native: PaddleNative = native
+    capabilities = frozenset(
+        {
+            "compilations",
+            "copies",
+            "forward_mode",
+            "graph_lambda",
+            "half_precision",
+            "in_place",
+            "known_lambda",
+            "lambda_array",
+            "layers",
+            "modes",
+            "schedules",
+            "second_order",
+            "several_outputs",
+            "subclasses",
+            "threads",
+        }
+    )
+    multiply_gradient = staticmethod(multiply_gradient)
+    reverse = staticmethod(reverse_gradient)
+
+    @property
+    def xp(self) -> Any:
+        """`paddle`."""
+        return paddle
+
+    def constant(self, value: float, like: Any) -> Any:
+        """Return a tensor of the dtype of `like`: paddle.minimum takes no number."""
+        return paddle.full([], value, like.dtype)

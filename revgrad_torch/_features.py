@@ -1,0 +1,89 @@
+"""What the installed PyTorch can do, asked once: by what it has, not by its number."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable, Dict, TypeVar
+
+import torch
+
+import revgrad
+from revgrad._tracers import evaluated_while_traced
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_compiler: Any = getattr(torch, "compiler", torch._utils)
+
+COMPILES = hasattr(_compiler, "set_stance")
+"""Whether torch.compile may trace a reversal (2.6). What came before loses gradients."""
+
+EXPORTS = hasattr(_compiler, "_is_compiling_flag")
+"""Whether torch.export says that it runs, so that the reversal can be plain operations (2.4)."""
+
+ASSIGNS = "assign" in inspect.signature(torch.nn.Module.load_state_dict).parameters
+"""Whether a state_dict may be loaded by assignment (2.1)."""
+
+UNSUPPORTED: Dict[str, str] = {}
+"""The capabilities that are missing, each with the reason."""
+
+LIMITS = ""
+"""What is missing, for the doctor."""
+
+if not COMPILES:
+    _words = "torch.compile breaks the graph at a reversal and runs it eagerly: PyTorch before 2.6"
+    UNSUPPORTED = dict.fromkeys(("compilations", "operations"), _words)
+    LIMITS = (
+        "This PyTorch has eager mode, torch.func, forward mode and torch.jit. torch.compile breaks "
+        "the graph at a reversal, which runs eagerly, and refuses it with fullgraph=True. "
+        + ("torch.export needs strict=False. " if EXPORTS else "torch.export is not supported. ")
+        + "All of this works from PyTorch 2.6 on."
+    )
+
+# torch.compile knows this very function.
+is_compiling: Callable[[], bool] = _compiler.is_compiling
+
+
+if hasattr(_compiler, "_is_exporting_flag"):
+
+    def is_exporting() -> bool:
+        """Say whether what compiles is torch.export."""
+        # Not is_exporting(): before PyTorch 2.13 torch.compile answers yes to that.
+        return torch.compiler._is_exporting_flag
+
+else:
+
+    @evaluated_while_traced
+    def is_exporting() -> bool:
+        """Say whether what compiles is torch.export."""
+        # The flag is that of strict=False. With strict=True torch.compile's tracer runs.
+        if COMPILES and not _compiler._is_compiling_flag:
+            from torch._dynamo.symbolic_convert import InstructionTranslator
+
+            return bool(InstructionTranslator.current_tx().export)
+        return EXPORTS
+
+
+def proxy_mode() -> Any:
+    """Return what records operations for make_fx or aot_function, or None."""
+    proxy_tensor = torch.fx.experimental.proxy_tensor
+    if hasattr(proxy_tensor, "get_proxy_mode"):
+        return proxy_tensor.get_proxy_mode()
+    return proxy_tensor.get_innermost_proxy_mode()
+
+
+def outside_of_graphs(function: Function) -> Function:
+    """Let torch.compile break the graph at a call, unless it may trace reversals."""
+    if COMPILES:
+        return function
+    import torch._dynamo
+
+    vars(function).pop("_torchdynamo_inline", None)  # of traced_as(), which would come first
+    return torch._dynamo.disable(function)  # type: ignore[no-any-return]
+
+
+if not COMPILES:
+    from torch._dynamo import eval_frame
+
+    for each in (revgrad.reverse, revgrad.scale_gradient):
+        eval_frame.skip_code(each.__code__)
+        each._torchdynamo_inline._torchdynamo_disable = True
