@@ -5,10 +5,12 @@ feature extractor feeds two classifiers: one predicts the labels of the source, 
 distinguishes source from target. Between the features and the domain classifier is
 ``revgrad.reverse``.
 
-Run it on the inter-twinning moons, or on the Amazon reviews::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_jax.py`` has
+that network)::
 
     python docs/examples/dann_jax.py moons
     python docs/examples/dann_jax.py amazon FOLDER
+    python docs/examples/dann_jax.py digits FOLDER
 
 ``dann_theano.py`` is the same program in Theano. The data, the training loop and the figure are in
 ``problems.py``, ``experiment.py`` and ``report.py``.

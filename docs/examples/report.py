@@ -21,6 +21,10 @@ from matplotlib.patches import Patch  # noqa: E402
 BLUE, ORANGE, GREEN, PURPLE, INK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#222222"
 SHADE = 0.2
 
+CURVES = ("label loss", "domain loss", "domain accuracy", "λ", "learning rate")
+# Table 2 of the JMLR paper, MNIST to MNIST-M.
+PAPER_DIGITS = {"source only": 0.5225, "DANN": 0.7666, "target": 0.9596}
+
 Results = Sequence[Dict[str, Any]]
 
 
@@ -63,6 +67,37 @@ def amazon_table(style: str, settings: Any, results: Results) -> str:
             f"{source:12s} {target:12s}   {cells[0]}  {cells[1]}    {plain}   {dann}   {svm}"
         )
     return "\n".join(lines)
+
+
+def digits_table(style: str, data: str, steps: int, results: Results) -> str:
+    """Return the accuracies on the target's test digits beside the paper's."""
+    columns = {
+        name: column([row for row in results if row["run"] == name], "accuracy")
+        for name in PAPER_DIGITS
+    }
+    lines = [
+        f"{style}, digits, {steps} steps: accuracy on the target's test digits",
+        f"({data})",
+        "",
+        "seed    source only   DANN     target   of the gap",
+    ]
+    for seed, *row in zip(sorted({row["seed"] for row in results}), *columns.values()):
+        lines.append(
+            f"{seed:4d}    {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}"
+        )
+    means, deviations = ([f(c) for c in columns.values()] for f in (np.mean, np.std))
+    for name, row in (("mean", means), ("paper", list(PAPER_DIGITS.values()))):
+        lines.append(
+            f"{name:5s}   {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}   {gap(*row):.1%}"
+        )
+    row = deviations
+    lines.insert(-1, f"  sd    {row[0]:.4f}        {row[1]:.4f}   {row[2]:.4f}")
+    return "\n".join(lines)
+
+
+def gap(source_only: float, dann: float, target: float) -> float:
+    """Return the share of the gap between source only and target that DANN covers."""
+    return (dann - source_only) / (target - source_only)
 
 
 def column(results: Results, name: str) -> np.ndarray:
@@ -258,8 +293,71 @@ def amazon_figure(path: str, results: Results) -> None:
     save(figure, path)
 
 
-def save(figure: Any, path: str) -> None:
+def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
+    """Write the figure of the digits: images, features and curves of the first seed.
+
+    Parameters
+    ----------
+    path : str
+        The PNG file; its folder is created if necessary.
+    style : str
+        The name of the framework.
+    data : digits.Digits
+        The data.
+    results : sequence of dict
+        One for each seed and network.
+    """
+    first = {row["run"]: row for row in results if row["seed"] == results[0]["seed"]}
+    figure, axes = plt.subplots(3, 3, figsize=(11, 10), constrained_layout=True)
+    shown = 8
+    grey = np.repeat(data.source_x[: 3 * shown, ..., None], 3, axis=3)
+    tiles = [
+        np.concatenate(list(x[n * shown : (n + 1) * shown]), axis=1)
+        for x in (grey, data.test_x)
+        for n in range(3)
+    ]
+    axes[0, 0].imshow(np.concatenate(tiles))
+    axes[0, 0].set_title("source (above) and target (below)")
+    for axis, name in zip(axes[0, 1:], ("source only", "DANN")):
+        points = np.array(first[name]["points"])
+        half = len(points) // 2
+        for part, colour, domain in (
+            (points[:half], BLUE, "source"),
+            (points[half:], ORANGE, "target"),
+        ):
+            axis.scatter(*part.T, s=4, c=colour, label=domain)
+        axis.set_title(f"features, {name}: {first[name]['accuracy']:.3f}")
+    axes[0, 1].legend(frameon=False, markerscale=3)
+    for axis in axes[0]:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    colours = dict(zip(PAPER_DIGITS, (BLUE, ORANGE, GREEN)))
+    chance = {"domain loss": 2 * np.log(2), "domain accuracy": 0.5}
+    for axis, curve in zip(axes[1:].ravel(), (*CURVES, "target accuracy")):
+        axis.set_title(curve)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+        if curve in chance:
+            axis.axhline(chance[curve], color=INK, linestyle=":", label="chance")
+        for name, row in first.items():
+            if curve == "target accuracy":
+                if row["measured"]:
+                    axis.plot(*np.array(row["measured"]).T, color=colours[name], label=name)
+            elif name == "DANN" or curve == "label loss":
+                values = np.array(row["curves"][curve])
+                width = max(1, len(values) // 60)
+                values = values[: len(values) // width * width].reshape(-1, width).mean(axis=1)
+                at = (np.arange(len(values)) + 0.5) * width
+                axis.plot(at, values, color=colours[name], label=name)
+    axes[1, 0].set_yscale("log")
+    for axis in (axes[1, 0], axes[1, 1]):
+        axis.legend(frameon=False)
+    figure.suptitle(f"{style}, digits: {data.name}")
+    save(figure, path, dpi=90)
+
+
+def save(figure: Any, path: str, dpi: int = 150) -> None:
     """Write a figure as PNG and close it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=dpi)
     plt.close(figure)
