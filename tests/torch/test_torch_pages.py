@@ -1,6 +1,7 @@
 """The listings of the README and of the how-tos run as they stand."""
 
-from support.pages import run
+import pytest
+from support.pages import listings, run
 
 
 def test_the_readme():
@@ -10,3 +11,27 @@ def test_the_readme():
 
 def test_reverse_selectively():
     run("docs/how-to/reverse-selectively.md", "PyTorch")
+
+
+def test_is_it_training():
+    """The classifier wins where it is not opposed; at λ = 3 a probe cannot tell the domains apart."""
+    pytest.importorskip("sklearn")
+    scope = run("docs/how-to/is-it-training.md", "Measure it")
+    _, loss, accuracy, distance = scope["train"](0.0, steps=300)
+    assert loss < 0.3 and accuracy > 0.85 and distance > 1.4
+    _, loss, accuracy, distance = scope["train"](3.0)
+    assert 0.65 < loss < 0.75 and accuracy < 0.6 and distance < 0.3
+
+
+def test_three_ways_to_an_adversary():
+    scope = run(
+        "docs/explanation/three-ways-to-an-adversary.md",
+        "Reversal, two optimisers, or minus the loss",
+    )
+    assert scope["reversal"] == scope["two_optimizers"] == pytest.approx((-0.3, 1))
+    assert scope["minus_the_loss"] == pytest.approx((-0.3, -0.3))
+
+
+@pytest.mark.parametrize("heading", listings("docs/how-to/two-domains-in-one-batch.md"))
+def test_two_domains_in_one_batch(heading):
+    run("docs/how-to/two-domains-in-one-batch.md", heading)
