@@ -78,12 +78,14 @@ def outside_of_graphs(function: Function) -> Function:
     import torch._dynamo
 
     vars(function).pop("_torchdynamo_inline", None)  # of traced_as(), which would come first
-    return torch._dynamo.disable(function)  # type: ignore[no-any-return]
+    disable: Any = torch._dynamo.disable
+    return disable(function)  # type: ignore[no-any-return]
 
 
 if not COMPILES:
     from torch._dynamo import eval_frame
 
+    each: Any
     for each in (revgrad.reverse, revgrad.scale_gradient):
         eval_frame.skip_code(each.__code__)
         each._torchdynamo_inline._torchdynamo_disable = True

@@ -6,8 +6,8 @@ source, the other distinguishes source from target. Between the features and the
 is a ``GradientReversal``. Each batch has samples of both domains; sample weights of 0 exclude the
 target from the label loss.
 
-Run it on the inter-twinning moons, on the Amazon reviews, or on digits (``digits_keras.py`` has
-that network), on any backend of Keras::
+Run it on the inter-twinning moons, on the Amazon reviews, or on digits (with the network of
+``digits_keras.py``), on any backend of Keras::
 
     KERAS_BACKEND=tensorflow python docs/examples/dann_keras.py moons
     KERAS_BACKEND=jax python docs/examples/dann_keras.py amazon FOLDER

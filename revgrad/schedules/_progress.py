@@ -152,9 +152,10 @@ def _in_graph(formula: Formula, x: Any, name: str) -> Any:
         backend = registry.by_type.get(type(x)) or registry.find(type(x))
     except UnsupportedTypeError as error:
         raise _invalid(name, x, "No backend claims its type.") from error
-    dtype = str(getattr(x, "dtype", None)).lower()  # MindSpore writes Float32
-    if "float" not in dtype:
-        if "int" not in dtype:
+    dtype = str(getattr(x, "dtype", None))
+    kind = dtype.lower()  # MindSpore writes Float32
+    if "float" not in kind:
+        if "int" not in kind:
             raise _invalid(name, x, f"Its dtype is {dtype}: cast it to a float dtype.")
         x = x / 1  # true division: the float dtype that the framework chooses for integers
     return formula(x, backend.xp, lambda value: backend.constant(value, x))

@@ -25,6 +25,7 @@ def test_reverse_selectively():
 def test_every_listing_is_run_somewhere():
     # In the tests of these frameworks.
     living = {"JAX", "PyTensor", "PyTorch", "Scale and select", "TensorFlow", "Keras"}
+    living |= {"MLX", "Paddle", "MindSpore"}
     here = {"revgrad", "Theano", "Lasagne", "λ over time"}
     assert set(listings("README.md")) == {*here, *living, "HIPS autograd"}
     page = "docs/how-to/reverse-selectively.md"

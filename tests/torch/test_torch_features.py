@@ -45,8 +45,7 @@ def run(**options):
     "feature, since",
     [
         ("COMPILES", (2, 6)),
-        ("COMPILES_VARIABLES", (2, 13)),
-        ("EXPORTS", (2, 3)),
+        ("EXPORTS", (2, 4)),
         ("ASSIGNS", (2, 1)),
     ],
 )
@@ -56,7 +55,7 @@ def test_a_feature_is_there_from_its_version_on(feature, since):
 
 def test_what_is_missing_is_not_declared_and_has_a_reason():
     missing = {"compilations", "operations"}
-    assert bool(TorchBackend.limits) == (VERSION < (2, 13))
+    assert bool(TorchBackend.limits) == (not _features.COMPILES)
     assert set(_features.UNSUPPORTED) == (set() if _features.COMPILES else missing)
     assert not TorchBackend.capabilities & set(_features.UNSUPPORTED)
 
