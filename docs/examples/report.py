@@ -353,7 +353,7 @@ def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
     for axis in (axes[1, 0], axes[1, 1]):
         axis.legend(frameon=False)
     figure.suptitle(f"{style}, digits: {data.name}")
-    save(figure, path, dpi=90)
+    save(figure, path, dpi=70)
 
 
 def save(figure: Any, path: str, dpi: int = 150) -> None:
