@@ -77,6 +77,7 @@ class DigitNetwork:
         self, xs: np.ndarray, ys: np.ndarray, xt: Optional[np.ndarray], rate: float
     ) -> Tuple[float, float, float]:
         """Take one step; ``digits_torch.py`` describes the arguments and the result."""
+        rate = np.float32(rate)  # Theano casts no other number down by itself
         if xt is None:
             (label_loss,) = self._train_plain(np.ascontiguousarray(xs), ys, rate)
             return float(label_loss), np.nan, np.nan

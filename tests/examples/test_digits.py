@@ -157,6 +157,7 @@ def first_step(framework, data, lam, adversarial):
     numbers = network.train(xs, ys, xt if adversarial else None, 1.0)
     after = network.get_state()[: 2 * len(digits.SHAPES)]
     features = network.represent(xs).reshape(8, -1)
+    network.train(xs, ys, xt if adversarial else None, 0.01)  # a rate that float32 rounds
     return numbers, [a - b for a, b in zip(digits.initial(3), after)], features
 
 
