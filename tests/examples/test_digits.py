@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.processes import installed
 
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
@@ -27,8 +28,15 @@ sys.path.insert(0, str(EXAMPLES))
 
 import digits  # noqa: E402
 
-# The packages that the others need, beside PyTorch, with which they are compared.
-OTHERS = {"jax": "optax", "keras": "keras", "theano": "theano", "lasagne": "lasagne"}
+# The packages that the programs need. The first that is installed is what the others equal.
+NEEDS = {
+    "torch": "torch",
+    "theano": "theano",
+    "jax": "optax",
+    "keras": "keras",
+    "lasagne": "lasagne",
+}
+FIRST, *OTHERS = [framework for framework, package in NEEDS.items() if installed(package)]
 
 
 @pytest.fixture
@@ -163,10 +171,8 @@ def first_step(framework, data, lam, adversarial):
 
 @pytest.mark.parametrize("framework", OTHERS)
 def test_the_first_step_is_the_same_in_each_framework(framework, data):
-    pytest.importorskip("torch")
-    pytest.importorskip(OTHERS[framework])
     for lam, adversarial in ((0.7, True), (0.0, False)):
-        ours, theirs = (first_step(f, data, lam, adversarial) for f in (framework, "torch"))
+        ours, theirs = (first_step(f, data, lam, adversarial) for f in (framework, FIRST))
         np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
         assert np.isnan(ours[0]).tolist() == [False, not adversarial, not adversarial]
         for name, a, b in zip(np.repeat(list(digits.SHAPES), 2), ours[1], theirs[1]):
@@ -176,8 +182,7 @@ def test_the_first_step_is_the_same_in_each_framework(framework, data):
 
 
 def test_the_features_get_minus_lambda_times_the_domain_gradient(data):
-    pytest.importorskip("torch")
-    none, half, one = (first_step("torch", data, lam, True)[1] for lam in (0.0, 0.5, 1.0))
+    none, half, one = (first_step(FIRST, data, lam, True)[1] for lam in (0.0, 0.5, 1.0))
     for a, b, c in zip(none[:4], half, one):
         assert np.abs(c - a).max() > 1e-4
         np.testing.assert_allclose(b - a, (c - a) / 2, atol=1e-6)
@@ -194,16 +199,15 @@ import digits, numpy as np
 digits.MNIST, digits.PHOTOGRAPHS = {mnist!r}, (("0", "npy"), ("1", "npy"))
 digits.photograph = lambda name, end: digits.Path({folder!r}) / f"{{name}}.{{end}}"
 digits.shrink = np.load
-import dann_torch
-dann_torch.main(["digits", *sys.argv[1:]])
+import dann_{framework} as program
+program.main(["digits", *sys.argv[1:]])
 """
 
 
 def test_a_killed_run_resumes_and_has_the_same_curve(mnist, tmp_path):
-    pytest.importorskip("torch")
     program = tmp_path / "program.py"
-    paths = [str(EXAMPLES)]
-    program.write_text(PROGRAM.format(paths=paths, mnist=dict(digits.MNIST), folder=str(tmp_path)))
+    values = dict(paths=[str(EXAMPLES)], mnist=dict(digits.MNIST), folder=str(tmp_path))
+    program.write_text(PROGRAM.format(framework=FIRST, **values))
     command = [sys.executable, str(program), str(mnist), "--cache", str(tmp_path), "--seeds", "1"]
     command += ["--steps", "60", "--measure-every", "3", "--batch", "8", "--resume"]
 

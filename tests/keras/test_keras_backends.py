@@ -1,12 +1,11 @@
 """Runs `on_each_backend` on each backend of Keras, and compares what the backends compute."""
 
-import importlib.util
 import json
 import pathlib
 
 import numpy as np
 import pytest
-from support.processes import python
+from support.processes import installed, python
 
 import revgrad
 
@@ -16,7 +15,7 @@ FILES = sorted(str(path) for path in (HERE / "on_each_backend").glob("keras_*.py
 
 def run_on(backend, *command):
     """Run Python in a new process, with Keras on that backend."""
-    if backend not in revgrad.backends or importlib.util.find_spec(backend) is None:
+    if backend not in revgrad.backends or not installed(backend):
         pytest.skip(f"the backend {backend!r}, or its framework, is not installed")
     return python(*command, cwd=HERE.parents[1], KERAS_BACKEND=backend).stdout
 

@@ -1,7 +1,6 @@
 """The Op under every linker, with the rewrites on and off, and in graphs that are changed."""
 
 import copy
-import importlib.util
 import pickle
 
 import numpy as np
@@ -12,6 +11,7 @@ from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
 from pytensor.sparse import csr_matrix as sparse_matrix
+from support.processes import installed
 
 import revgrad
 from revgrad.schedules import Dann, progress
@@ -19,11 +19,9 @@ from revgrad_pytensor import ReverseGradient, reverse_gradient
 
 VALUE = np.array([0.5, -1.0, 2.0])
 LINKERS = ["py", "cvm"]
-# A folder of tests of the same name is not a linker: it has no origin. What PyTensor before 2.13
-# has for JAX does not suit the JAX versions that are supported.
+# What PyTensor before 2.13 has for JAX does not suit the JAX versions that are supported.
 for name in ("numba", "jax"):
-    found = getattr(importlib.util.find_spec(name), "origin", None)
-    if found and (name != "jax" or hasattr(pytensor.graph.replace, "vectorize_graph")):
+    if installed(name) and (name != "jax" or hasattr(pytensor.graph.replace, "vectorize_graph")):
         LINKERS.append(name)
 
 

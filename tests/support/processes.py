@@ -1,11 +1,22 @@
-"""Fresh interpreters, and `revgrad` in one, run as a user does."""
+"""Fresh interpreters, what they can import, and `revgrad` in one, run as a user does."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 import textwrap
 
 from support.pages import ROOT
+
+
+def installed(module):
+    """Say whether a module can be imported from a file."""
+    try:  # of a package that is not there, a submodule raises
+        found = importlib.util.find_spec(module)
+    except ImportError:
+        return False
+    # A folder of tests that is named like the package has no file.
+    return found is not None and found.origin is not None
 
 
 def python(*arguments, code="", check=True, cwd=None, **environment):

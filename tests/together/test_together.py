@@ -1,10 +1,9 @@
 """Every backend whose framework is installed, in one process, whichever is used first."""
 
-import importlib.util
 import os
 
 import pytest
-from support.processes import python
+from support.processes import installed, python
 
 import revgrad
 
@@ -63,6 +62,29 @@ assert keras.ops.convert_to_numpy(model(keras.ops.ones((1, 1)))) == 1.0
         "autograd",
         "import autograd; assert autograd.grad(lambda x: revgrad.reverse(x, lam))(1.0) == -0.5",
     ),
+    "mlx": (
+        "mlx.core",
+        """
+import mlx.core as mx
+assert mx.grad(lambda x: revgrad.reverse(x, lam))(mx.array(1.0)).item() == -0.5
+""",
+    ),
+    "paddle": (
+        "paddle",
+        """
+import paddle
+x = paddle.to_tensor(1.0, stop_gradient=False)
+revgrad.reverse(x, lam).backward()
+assert x.grad.item() == -0.5
+""",
+    ),
+    "mindspore": (
+        "mindspore",
+        """
+import mindspore as ms
+assert ms.grad(lambda x: revgrad.reverse(x, lam))(ms.Tensor(1.0)) == -0.5
+""",
+    ),
     "lasagne": (
         "lasagne",
         """
@@ -74,15 +96,6 @@ assert theano.function([x], theano.grad(y, x))([[1.0]]) == -0.5
 """,
     ),
 }
-
-
-def installed(module):
-    try:  # of a package that is not there, a submodule raises
-        found = importlib.util.find_spec(module)
-    except ImportError:
-        return False
-    # A folder of tests that is named like the package has no file.
-    return found is not None and found.origin is not None
 
 
 PRESENT = [name for name, (module, _) in USES.items() if name in revgrad.backends]
