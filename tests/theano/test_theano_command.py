@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from support.processes import check_prints, python
 
 
+@pytest.mark.slow
 def test_check_prints_the_table_of_the_docs():
     # The docs hold the table of a revgrad with its extra for testing, as the tests have it.
     progress = check_prints("check.txt", "theano", "lasagne")
