@@ -209,7 +209,7 @@ def test_a_killed_run_resumes_and_has_the_same_curve(mnist, tmp_path):
     values = dict(paths=[str(EXAMPLES)], mnist=dict(digits.MNIST), folder=str(tmp_path))
     program.write_text(PROGRAM.format(framework=FIRST, **values))
     command = [sys.executable, str(program), str(mnist), "--cache", str(tmp_path), "--seeds", "1"]
-    command += ["--steps", "60", "--measure-every", "3", "--batch", "8", "--resume"]
+    command += ["--steps", "30", "--measure-every", "3", "--batch", "8", "--resume"]
 
     def start(name):
         kinds = {"checkpoint": "checkpoint", "figure": "png", "json": "json"}

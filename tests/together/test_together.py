@@ -100,8 +100,11 @@ assert theano.function([x], theano.grad(y, x))([[1.0]]) == -0.5
 
 PRESENT = [name for name, (module, _) in USES.items() if name in revgrad.backends]
 PRESENT = [name for name in PRESENT if installed(USES[name][0])]
-# Each is the first once, and of any two each comes before the other once.
-ORDERS = [PRESENT[i:] + PRESENT[:i] for i in range(len(PRESENT))] + [PRESENT[::-1]]
+# Of any two each comes before the other once; with the slow ones each is the first once.
+ORDERS = [PRESENT, PRESENT[::-1]] + [
+    pytest.param(PRESENT[i:] + PRESENT[:i], marks=pytest.mark.slow)
+    for i in range(1, len(PRESENT) - 1)
+]
 
 START = "import revgrad_theano.compat" if installed("theano") else ""
 END = """
