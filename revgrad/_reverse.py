@@ -32,7 +32,7 @@ def _scale_gradient_traced(x: Any, factor: Any, *, backend: Optional[str] = None
 def reverse(x: X, lam: Lambda, *, backend: Optional[str] = None) -> X:
     """Return `x` unchanged and multiply the gradient that flows back through it by ``-lam``.
 
-    This is the gradient reversal layer of domain-adversarial training [1]_ [2]_: put it between
+    This is the gradient reversal layer of domain-adversarial training (DANN): put it between
     the features and the domain classifier, and *add* the domain loss to the others.
 
     Parameters

@@ -50,7 +50,7 @@ class ReverseGradientLayer(_GradientLayer):
     """The identity, whose gradient is multiplied by ``-lam``.
 
     Put it between the feature extractor and the domain classifier, and *add* the domain loss to
-    the others [1]_.
+    the others.
 
     Parameters
     ----------

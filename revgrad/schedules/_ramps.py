@@ -45,8 +45,8 @@ class Dann(Schedule):
     .. math::
         \lambda(p) = \mathrm{low} + (\mathrm{high} - \mathrm{low}) \tanh(\gamma p / 2)
 
-    For the default bounds this is :math:`2 / (1 + e^{-\gamma p}) - 1` of [1]_ and [2]_, in a form
-    without cancellation near p = 0.
+    For the default bounds this is :math:`2 / (1 + e^{-\gamma p}) - 1` of Ganin and Lempitsky, in a
+    form without cancellation near p = 0.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Cosine(Schedule):
     .. math::
         \lambda(p) = \mathrm{start} + (\mathrm{end} - \mathrm{start})\,\frac{1 - \cos \pi p}{2}
 
-    This is the cosine annealing of [1]_, between two restarts.
+    This is the cosine annealing of Loshchilov and Hutter, between two restarts.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ class InverseDecay(Schedule):
     .. math::
         \mu(p) = \frac{\mathrm{initial}}{(1 + \alpha p)^\beta}
 
-    The defaults are those of [1]_. It depends on the same progress as λ; a `LambdaScheduler`
+    The defaults are those of Ganin et al. It depends on the same progress as λ; a `LambdaScheduler`
     without a variable yields the learning rate of each step.
 
     Parameters
