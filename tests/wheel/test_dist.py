@@ -87,6 +87,7 @@ def test_the_core_passes_its_tests_from_the_sdist(built, python, tmp_path):
     call(own, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     call(own, "-c", "import revgrad, numpy; revgrad.reverse(numpy.ones(3), 0.5)", cwd=tmp_path)
     call(own, "-m", "pip", "install", "--quiet", f"{wheel}[test]", cwd=tmp_path)
-    tests = ["tests/core", "--ignore", "tests/core/test_doctor.py"]
+    # test_words reads the sources, which are gone.
+    tests = ["tests/core"] + [f"--ignore=tests/core/test_{name}.py" for name in ("doctor", "words")]
     printed = call(own, "-m", "pytest", "-q", *tests, cwd=sources)
     assert " passed" in printed and "failed" not in printed
