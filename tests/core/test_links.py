@@ -54,3 +54,9 @@ def test_a_link_to_nowhere_is_found():
     assert missing("README.md", "docs/how-to/torch.md#no-such-heading")
     assert missing("docs/index.md", "how-to/touch") and not missing("docs/index.md", "how-to/torch")
     assert list(targets("{doc}`a <b>` [c](d) ```x\n```{figure} e.png\n")) == ["d", "b", "e.png"]
+
+
+def test_every_example_program_is_on_its_page():
+    page = (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
+    shown = re.findall(r"literalinclude\} examples/(\S+)", page)
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "docs" / "examples").glob("*.py"))
