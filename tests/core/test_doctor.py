@@ -12,7 +12,6 @@ import pytest
 from plugins_on_disk import BROKEN, GOOD, PLUGINS, STAGE, command, environment, hook
 from plugins_on_disk import install as install_into
 
-import revgrad
 from revgrad._cli import doctor
 from revgrad._cli.worker import Entry
 from revgrad.testing import CHECKS
@@ -270,12 +269,6 @@ def test_nothing_broken_and_what_is_disabled(install, run_here):
     assert f"REVGRAD_DISABLE leaves out: {', '.join(['broken-plugin', *PLUGINS])}.\n" in printed
     assert "REVGRAD_DISABLE lists unknown plugins: thaeno.\n" in printed
     assert "is broken" not in printed and "--traceback" not in printed
-
-
-@pytest.mark.parametrize("prepare", ["a b", "a:b", ".a", None, 3])
-def test_a_spec_whose_prepare_is_not_a_module_is_rejected(prepare):
-    spec = revgrad.BackendSpec("a", ("a:B",), "a:C", prepare=prepare)
-    assert spec.problems() == (f"prepare must be the name of a module; got {prepare!r}",)
 
 
 # --- on a terminal --------------------------------------------------------------------------------

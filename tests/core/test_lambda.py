@@ -31,25 +31,3 @@ def test_numbers_become_floats(lam, number):
     assert type(result) is float
     assert result == number and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X
-
-
-@pytest.mark.parametrize(
-    "shape, lam_shape, fits",
-    [
-        ((2, 3), (2, 1), True),
-        ((2, 3), (3,), True),
-        ((2, 3), (1, 1), True),
-        ((0, 3), (0, 1), True),
-        ((2, 3), (2,), False),
-        ((2, 1), (2, 3), False),
-        ((3,), (1, 3), False),
-        ((), (1,), False),
-    ],
-)
-def test_an_array_must_broadcast_without_enlarging_x(shape, lam_shape, fits):
-    x, lam = np.ones(shape), np.ones(lam_shape)
-    if fits:
-        assert revgrad.reverse(x, lam) is x
-    else:
-        with pytest.raises(revgrad.InvalidLambdaError, match="does not broadcast to x of shape"):
-            revgrad.reverse(x, lam)

@@ -130,8 +130,6 @@ def test_a_claim_runs_no_code_of_its_module(library, register):
 
 
 def test_a_registration_in_the_middle_of_a_first_call_is_not_forgotten(library, register):
-    from revgrad._registry import registry
-
     register("far", "examplelib.core:Base", factory=f"{HERE}:Other")
     choose = registry._choose
 
@@ -153,8 +151,6 @@ class Falsy(Recorder):
 
 
 def test_a_backend_with_a_length_is_remembered_too(library, register, monkeypatch):
-    from revgrad._registry import registry
-
     register("falsy", "examplelib.core:Base", factory=f"{HERE}:Falsy")
     assert revgrad.reverse(library.Base(), 1.0)[0] == "Falsy"
     monkeypatch.setattr(registry, "find", None)
@@ -260,6 +256,8 @@ def test_a_wrong_factory_is_named(register, factory, words):
         (revgrad.BackendSpec("a", ("a:B",), "a:C", requires=None), "requires must be a string"),
         (revgrad.BackendSpec("a", ("a:B",), "a:C", harness="x"), "harness must read"),
         (revgrad.BackendSpec("a", ("a:B",), "a:C", contract=2), "written against contract 2"),
+        (revgrad.BackendSpec("a", ("a:B",), "a:C", prepare="a:b"), "the name of a module; got 'a"),
+        (revgrad.BackendSpec("a", ("a:B",), "a:C", prepare=3), "the name of a module; got 3"),
     ],
 )
 def test_an_invalid_spec_is_rejected(spec, words):
@@ -303,8 +301,6 @@ def test_a_type_is_not_kept_alive(register):
 
 
 def test_the_warm_path_takes_no_lock(monkeypatch):
-    from revgrad._registry import registry
-
     x = np.ones(2)
     revgrad.reverse(x, 1.0)
 

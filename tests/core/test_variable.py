@@ -60,13 +60,6 @@ def test_a_bad_value_is_rejected_and_changes_nothing(bad):
     assert lam.value == 0.5 and cell == [0.5]
 
 
-def test_it_holds_one_number():
-    import numpy as np
-
-    with pytest.raises(revgrad.InvalidLambdaError, match="Expected a scalar"):
-        revgrad.LambdaVariable(np.ones(3))
-
-
 @pytest.mark.parametrize(
     "twin", [copy.copy, copy.deepcopy, lambda lam: pickle.loads(pickle.dumps(lam))]
 )
