@@ -17,20 +17,10 @@ class MindSporeBackend(Backend):
 
     native: MindSporeNative = native
     capabilities = frozenset(
-        {
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "layers",
-            "modes",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "views",
-        }
+        """
+        graph_lambda half_precision in_place known_lambda lambda_array layers modes schedules
+        second_order several_outputs subclasses views
+        """.split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
 

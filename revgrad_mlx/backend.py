@@ -16,25 +16,11 @@ class MlxBackend(Backend):
 
     native: MlxNative = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "layers",
-            "modes",
-            "operations",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-            "vectorised",
-            "views",
-        }
+        """
+        compilations forward_mode graph_lambda half_precision in_place known_lambda lambda_array
+        layers modes operations schedules second_order several_outputs subclasses threads
+        vectorised views
+        """.split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
 

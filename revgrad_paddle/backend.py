@@ -16,23 +16,10 @@ class PaddleBackend(Backend):
 
     native: PaddleNative = native
     capabilities = frozenset(
-        {
-            "compilations",
-            "copies",
-            "forward_mode",
-            "graph_lambda",
-            "half_precision",
-            "in_place",
-            "known_lambda",
-            "lambda_array",
-            "layers",
-            "modes",
-            "schedules",
-            "second_order",
-            "several_outputs",
-            "subclasses",
-            "threads",
-        }
+        """
+        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
+        lambda_array layers modes schedules second_order several_outputs subclasses threads
+        """.split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)

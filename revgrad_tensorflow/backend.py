@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from revgrad import Backend
-from revgrad_tensorflow import ops
 from revgrad_tensorflow.native import native
+from revgrad_tensorflow.ops import multiply_gradient, reverse_gradient, scale_gradient
 
 
 class TensorflowBackend(Backend):
@@ -22,18 +22,9 @@ class TensorflowBackend(Backend):
         vectorised views
         """.split()
     )
-
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``reverse_gradient(x, lam)``."""
-        return ops.reverse_gradient(x, lam)
-
-    def scale_gradient(self, x: Any, factor: Any) -> Any:
-        """Return ``scale_gradient(x, factor)``."""
-        return ops.scale_gradient(x, factor)
-
-    def multiply_gradient(self, x: Any, factor: Any) -> Any:
-        """Return `x`, whose gradient is multiplied by a tensor."""
-        return ops.multiply_gradient(x, factor)
+    multiply_gradient = staticmethod(multiply_gradient)
+    reverse = staticmethod(reverse_gradient)
+    scale_gradient = staticmethod(scale_gradient)
 
     @property
     def xp(self) -> Any:

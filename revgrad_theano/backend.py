@@ -20,16 +20,9 @@ class TheanoBackend(Backend):
         subclasses threads vectorised views
         """.split()
     )
-
-    def multiply_gradient(self, x: Any, factor: Any) -> Any:
-        """Return ``ScaleGradient()(x, factor)``, which validates the factor."""
-        return scale_gradient(x, factor)
-
-    scale_gradient = multiply_gradient
-
-    def reverse(self, x: Any, lam: Any) -> Any:
-        """Return ``ReverseGradient()(x, lam)``."""
-        return reverse_gradient(x, lam)
+    # The Ops validate.
+    multiply_gradient = scale_gradient = staticmethod(scale_gradient)
+    reverse = staticmethod(reverse_gradient)
 
     @property
     def xp(self) -> Any:

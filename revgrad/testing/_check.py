@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from revgrad._registry import registry, resolve_reference
 from revgrad.exceptions import BackendUnavailableError, ConformanceError, describe_error
@@ -127,6 +127,18 @@ def load_harness(name: str) -> Harness:
             + (f" It requires {spec.requires}." if spec.requires else "")
         ) from error
     registry.get_backend(name)
+    return harness
+
+
+def as_harness(harness: Union[Harness, str]) -> Harness:
+    """Return a harness, or that of the backend of that name."""
+    if isinstance(harness, str):
+        return load_harness(harness)
+    if not isinstance(harness, Harness):
+        raise TypeError(
+            f"Expected a revgrad.testing.Harness or the name of a backend; got {harness!r}."
+            + (" Pass an instance of it." if isinstance(harness, type) else "")
+        )
     return harness
 
 

@@ -6,7 +6,7 @@ import functools
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 from revgrad.exceptions import ConformanceError
-from revgrad.testing._check import CHECKS, Result, load_harness, run_check
+from revgrad.testing._check import CHECKS, Result, as_harness, run_check
 from revgrad.testing.harness import Harness
 
 
@@ -47,7 +47,7 @@ def run_checks(
     revgrad.BackendUnavailableError: The backend 'numpy' offers no harness, so nothing \
 checks it: name its class in BackendSpec.harness, or pass an instance of it.
     """
-    driver = _as_harness(harness)
+    driver = as_harness(harness)
     results = tuple(run_check(name, driver) for name in (CHECKS if only is None else only))
     failed = [result for result in results if result.outcome == "failed"]
     if failed:
@@ -94,7 +94,7 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
 
     @functools.lru_cache(maxsize=None)
     def driver() -> Harness:
-        return _as_harness(harness)
+        return as_harness(harness)
 
     def bound(name: str) -> Callable[[], None]:
         def run() -> None:
@@ -111,14 +111,3 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
 
     ids = [f"{check.clause}-{name}" for name, check in CHECKS.items()]
     return pytest.mark.parametrize("check", [bound(name) for name in CHECKS], ids=ids)
-
-
-def _as_harness(harness: Union[Harness, str]) -> Harness:
-    if isinstance(harness, str):
-        return load_harness(harness)
-    if not isinstance(harness, Harness):
-        raise TypeError(
-            f"Expected a revgrad.testing.Harness or the name of a backend; got {harness!r}."
-            + (" Pass an instance of it." if isinstance(harness, type) else "")
-        )
-    return harness

@@ -7,10 +7,10 @@ from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from revgrad._lambda import describe_value, lambda_as_float
+from revgrad._lambda import lambda_as_float
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
-from revgrad.testing._check import load_harness
+from revgrad.testing._check import as_harness
 from revgrad.testing.flow._diagnosis import (
     UNSURE,
     Factors,
@@ -171,14 +171,7 @@ def check_flow(
             flow = check_flow(domain_loss, features, 0.3, harness="theano", parameters=[w, b])
             assert flow.ok, flow
     """
-    if isinstance(harness, str):
-        harness = load_harness(harness)
-    elif not isinstance(harness, Harness):
-        raise TypeError(
-            "Expected a revgrad.testing.Harness or the name of a backend; got "
-            f"{describe_value(harness)}."
-            + (" Pass an instance of it." if isinstance(harness, type) else "")
-        )
+    harness = as_harness(harness)
     variable = lam if isinstance(lam, LambdaVariable) else None
     strength = lambda_as_float(lam.value if variable is not None else lam)
     arrays = list(floating_arrays(features, parameters))
