@@ -47,65 +47,42 @@ class {name}({base}):
 """
 SPEECHLESS = UNSPEAKABLE.format(name="Speechless", base="Exception", method="__str__")
 SHY = UNSPEAKABLE.format(name="Shy", base="", method="__repr__")
-# Of each kind its stage, its code, and the words of the error.
-_BROKEN = {
-    "import": ("import", "raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
-    "exit": ("import", "import sys; sys.exit('bye')", "SystemExit: bye"),
-    "skip": (
-        "import",
-        "raise type('Skipped', (BaseException,), {})('no device')",
-        "Skipped: no device",
-    ),
-    "speechless": (
-        "import",
-        SPEECHLESS + "raise Speechless()",
-        "Speechless. The other backends work on.",
-    ),
-    "registration": (
-        "registration",
-        hook("return []", arguments="session"),
-        "PluginValidationError",
-    ),
-    "no hook": (
-        "registration",
-        hook("return []", name="revgrad_backend"),
-        "implements no hook of revgrad; decorate a function named revgrad_backends with",
-    ),
-    "hook": ("hook", hook("raise KeyError('version')"), "KeyError: 'version'"),
-    "result": (
-        "hook",
-        hook("return 3"),
-        "TypeError: revgrad_backends must return specs; got 3 (int)",
-    ),
-    "text": (
-        "hook",
-        hook("return 'theano'"),
-        "TypeError: revgrad_backends must return specs; got 'theano' (str)",
-    ),
-    "nothing": (
-        "hook",
-        hook(f"[{spec('forgotten')}]"),
-        "TypeError: revgrad_backends returned None; return its specs",
-    ),
-    "shy spec": ("spec", hook("return [Shy()]") + SHY, "RuntimeError: no words"),
-    "spec": (
-        "spec",
-        hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
-        "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
-    ),
-    "not a spec": (
-        "spec",
-        hook("return ['theano']"),
-        "expected a revgrad.BackendSpec; got 'theano' (str)",
-    ),
-    "name": (
-        "spec",
-        hook(f"return [{spec('numpy')}]"),
-        "the name is taken by the backend of revgrad.reference:NumpyBackend",
-    ),
+# By stage and kind: the code, and the words of the error.
+_BY_STAGE = {
+    "import": {
+        "import": ("raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
+        "exit": ("import sys; sys.exit('bye')", "SystemExit: bye"),
+        "skip": ("raise type('Skipped', (BaseException,), {})('no device')", "Skipped: no device"),
+        "speechless": (f"{SPEECHLESS}raise Speechless()", "Speechless. The other backends work on"),
+    },
+    "registration": {
+        "registration": (hook("return []", arguments="session"), "PluginValidationError"),
+        "no hook": (
+            hook("return []", name="revgrad_backend"),
+            "implements no hook of revgrad; decorate a function named revgrad_backends with",
+        ),
+    },
+    "hook": {
+        "hook": (hook("raise KeyError('version')"), "KeyError: 'version'"),
+        "result": (hook("return 3"), "revgrad_backends must return specs; got 3 (int)"),
+        "text": (hook("return 'theano'"), "revgrad_backends must return specs; got 'theano' (str)"),
+        "nothing": (hook(f"[{spec('forgotten')}]"), "returned None; return its specs"),
+    },
+    "spec": {
+        "shy spec": (hook("return [Shy()]") + SHY, "RuntimeError: no words"),
+        "spec": (
+            hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
+            "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
+        ),
+        "not a spec": (hook("return ['theano']"), "a revgrad.BackendSpec; got 'theano' (str)"),
+        "name": (
+            hook(f"return [{spec('numpy')}]"),
+            "the name is taken by the backend of revgrad.reference:NumpyBackend",
+        ),
+    },
 }
-BROKEN = {kind: (code, words) for kind, (_, code, words) in _BROKEN.items()}
-STAGE = {kind: stage for kind, (stage, _, _) in _BROKEN.items()}
+BROKEN = {kind: each for kinds in _BY_STAGE.values() for kind, each in kinds.items()}
+STAGE = {kind: stage for stage, kinds in _BY_STAGE.items() for kind in kinds}
 
 
 def install(site, name, code, **modules):

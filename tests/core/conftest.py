@@ -1,10 +1,7 @@
-import subprocess
-import sys
-import textwrap
-
 import plugins_on_disk
 import pytest
 from hypothesis import HealthCheck, settings
+from support.processes import python
 
 # No test fails because the machine is busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,14 +24,7 @@ def run(tmp_path):
 
     def run(code, *folders, **variables):
         folders = [tmp_path / folder for folder in folders or ("site",)]
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
-            env=plugins_on_disk.environment(*folders, **variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        done = python(code=code, **plugins_on_disk.environment(*folders, **variables))
+        return done.stdout + done.stderr
 
     return run

@@ -11,6 +11,7 @@ import sys
 import pytest
 from plugins_on_disk import BROKEN, GOOD, PLUGINS, STAGE, command, environment, hook
 from plugins_on_disk import install as install_into
+from support.processes import python
 
 from revgrad._cli import doctor
 from revgrad._cli.worker import Entry
@@ -65,12 +66,7 @@ def plugin(name, **more):
 def run(*arguments, site, **variables):
     """Return exit code, standard output and standard error of a command in its own process."""
     variables.setdefault("REVGRAD_DISABLE", ",".join(PLUGINS))
-    done = subprocess.run(
-        [sys.executable, "-m", "revgrad", *arguments],
-        env=environment(site, **variables),
-        capture_output=True,
-        encoding="utf-8",
-    )
+    done = python("-m", "revgrad", *arguments, check=False, **environment(site, **variables))
     return done.returncode, done.stdout, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 import gc
 import pickle
-import subprocess
 import sys
 import threading
 import types
@@ -10,6 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
+from support.processes import python
 
 import revgrad
 from revgrad._registry import registry
@@ -344,7 +344,7 @@ assert len(results) == 64 and len(set(results)) == 1 and results[0][0], set(resu
 
 def test_first_calls_from_64_threads_agree():
     for _ in range(5):
-        subprocess.run([sys.executable, "-c", FIRST_CALLS], check=True, timeout=120)
+        python(code=FIRST_CALLS)
 
 
 def test_loading_a_backend_in_many_threads_gives_one_instance(register):

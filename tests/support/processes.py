@@ -40,3 +40,18 @@ def check_prints(page, *backends, **environment):
     done = python("-m", "revgrad", "check", *backends, **environment)
     assert done.stdout == (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     return done.stderr
+
+
+def call(*command, cwd, code=0):
+    """Return what a command prints; it does not see what is on this path."""
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=str(cwd),
+        env={**environment, "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout

@@ -8,7 +8,7 @@ check of the suite runs here with no framework installed.
 import copy
 import operator
 import pickle
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -290,36 +290,10 @@ def stop_gradient(x):
     return Stop()(x)
 
 
-def tanh(x):
-    return apply("tanh", x)
-
-
-def cos(x):
-    return apply("cos", x)
-
-
-def exp(x):
-    return apply("exp", x)
-
-
-def log(x):
-    return apply("log", x)
-
-
-def minimum(a, b):
-    return apply("minimum", a, b)
-
-
-def maximum(a, b):
-    return apply("maximum", a, b)
-
-
-def where(condition, a, b):
-    return apply("where", condition, a, b)
-
-
-def isfinite(x):
-    return apply("isfinite", x)
+tanh, cos, exp, log, isfinite, minimum, maximum, where = (
+    partial(apply, name)
+    for name in ("tanh", "cos", "exp", "log", "isfinite", "minimum", "maximum", "where")
+)
 
 
 def zeros_like(x):

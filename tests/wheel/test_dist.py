@@ -4,29 +4,15 @@ import email
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
 
 import pytest
+from support.processes import call
 
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("revgrad*/__init__.py"))
-
-
-def call(*command, cwd):
-    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(each) for each in command],
-        cwd=str(cwd),
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
