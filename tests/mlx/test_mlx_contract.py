@@ -2,11 +2,10 @@
 
 import mlx.core as mx
 import pytest
+from support.checks import assert_caught
 
-import revgrad
 from revgrad.backend import resolve
 from revgrad.testing import conformance, run_check
-from revgrad.testing._check import Mismatch
 from revgrad_mlx import GradientReversal, reverse_gradient, scale_gradient
 from revgrad_mlx.native import native
 from revgrad_mlx.testing import EagerMlxHarness, MlxHarness
@@ -63,24 +62,8 @@ def right(lam, g):
     return -lam * g
 
 
-def folklore(x, lam):
-    lam = resolve(x, lam, native)
-    return (1 + lam) * mx.stop_gradient(x) - lam * x
-
-
-def frozen(x, lam, first={}):  # noqa: B006
-    return reverse_gradient(x, first.setdefault(lam, getattr(lam, "value", lam)))
-
-
 def learnable(x, lam):
     return reverse_gradient(x, lam) + 0 * lam * x + lam - mx.stop_gradient(mx.array(lam))
-
-
-def any_lam(x, lam):
-    try:
-        return reverse_gradient(x, lam)
-    except revgrad.InvalidLambdaError:
-        return reverse_gradient(x, 1.0)
 
 
 class Trainable(GradientReversal):
@@ -93,27 +76,19 @@ class Unvalidated(GradientReversal):
 
 
 WRONG = [
-    ("identity", folklore),
-    ("any_cotangent", by_rules(lambda lam, g: lam * g)),
-    ("dtype_of_x", by_rules(lambda lam, g: (-lam.astype(mx.float16) * g).astype(g.dtype))),
-    ("variable_shows", frozen),
     ("forward_mode", by_rules(right)),  # without a rule MLX pushes +t
     ("forward_mode", by_rules(right, lambda lam, t: lam * t)),
     ("vectorised", by_rules(right, right)),
     ("vectorised", by_rules(right, right, vmap=True)),  # differentiates the batch as the identity
     ("second_order", by_rules(lambda lam, g: -lam * mx.stop_gradient(g), right)),
     ("no_gradient_for_lambda", learnable),
-    ("invalid_lambda_rejected", any_lam),
-    ("known_lambda_rejected", any_lam),
     ("zero_overhead", reverse_gradient),
 ]
 
 
 @pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_reversal_is_caught(check, wrong):
-    result = run_check(check, WrongHarness(wrong))
-    assert result.outcome == "failed"
-    assert isinstance(result.error.__context__, Mismatch), result.reason
+    assert_caught(check, WrongHarness(wrong))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import paddle
 import pytest
 from paddle.autograd import PyLayer
 
-import revgrad
 from revgrad.backend import residual_form, resolve
 from revgrad.testing import conformance, run_check
 from revgrad_paddle import GradientReversal, reverse_gradient, scale_gradient
@@ -54,25 +53,9 @@ def right(lam, g):
     return -lam * g
 
 
-def folklore(x, lam):
-    lam = resolve(x, lam, native)
-    return (1 + lam) * x.detach() - lam * x
-
-
 def shared(x, lam):
     """The residual form on x itself, whose memory Paddle then writes to."""
     return residual_form(x, -resolve(x, lam, native), lambda x: x.detach(), paddle)
-
-
-def frozen(x, lam, first={}):  # noqa: B006
-    return reverse_gradient(x, first.setdefault(lam, getattr(lam, "value", lam)))
-
-
-def any_lam(x, lam):
-    try:
-        return reverse_gradient(x, lam)
-    except revgrad.InvalidLambdaError:
-        return reverse_gradient(x, 1.0)
 
 
 class Cast(GradientReversal):
@@ -88,14 +71,9 @@ class Unvalidated(GradientReversal):
 @pytest.mark.parametrize(
     "check, harness",
     [
-        ("identity", WrongHarness(folklore)),
-        ("any_cotangent", WrongHarness(by_rule(lambda lam, g: lam * g))),
-        ("variable_shows", WrongHarness(frozen)),
         ("in_place_writes", WrongHarness(by_rule(right, lambda x: x.view(x.shape)))),
         ("second_order", WrongHarness(by_rule(lambda lam, g: -lam * g.detach()))),
         ("forward_mode", WrongHarness(by_rule(lambda lam, g: lam * g))),
-        ("invalid_lambda_rejected", WrongHarness(any_lam)),
-        ("known_lambda_rejected", WrongHarness(any_lam)),
         ("several_outputs", WrongHarness(shared)),
         ("copies_reverse", WrongHarness(by_rule(right))),
         ("scaled_gradient", WrongHarness(scale=reverse_gradient)),

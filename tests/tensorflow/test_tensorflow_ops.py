@@ -140,18 +140,6 @@ def test_jacobians(mode, pfor):
         np.testing.assert_allclose(whole[sample, :, sample], expected, rtol=1e-6)
 
 
-def test_a_persistent_tape(mode):
-    def twice(x):
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(x)
-            y = reverse(x)
-            z = y * 2
-        return tape.gradient(y, x), tape.gradient(z, x), tape.gradient(z, x)
-
-    for found, expected in zip(mode(twice)(X), (-0.5, -1, -1)):
-        np.testing.assert_array_equal(found, np.full(X.shape, expected))
-
-
 def test_the_gradient_of_a_gather_may_be_sparse(mode):
     def rows(x):
         return tf.gather(reverse(x), [0, 2, 2])

@@ -1,5 +1,6 @@
 """What one of two processes does in `test_torch_distributed.py`; rank 0 prints what failed."""
 
+import itertools
 import sys
 import traceback
 import warnings
@@ -185,27 +186,17 @@ def fully_sharded(rank):
 
 def dtensor(rank):
     """The placement stays, and nothing is sent."""
-    for placement in (Shard(0), Replicate()):
-        for lam in (0.5, torch.tensor(0.5), revgrad.LambdaVariable(0.5)):
-            x = distribute_tensor(torch.ones(4, 3), MESH, [placement]).requires_grad_()
-            g = distribute_tensor(2 * torch.ones(4, 3), MESH, [placement])
-            with CommDebugMode() as sent:
-                y = revgrad.reverse(x, lam)
-                y.backward(g)
-            assert isinstance(y, DTensor) and y.placements == x.grad.placements == (placement,)
-            assert sent.get_total_counts() == 0
-            torch.testing.assert_close(x.grad.full_tensor(), -torch.ones(4, 3))
-
-
-def dtensor_with_one_lambda_per_sample(rank):
-    lam = torch.arange(4.0).reshape(4, 1)
-    for placement in (Shard(0), Replicate()):
+    half, per_sample = torch.tensor(0.5), torch.arange(4.0).reshape(4, 1)
+    lams = (0.5, half), (half, half), (revgrad.LambdaVariable(0.5), half), (per_sample, per_sample)
+    for placement, (lam, expected) in itertools.product((Shard(0), Replicate()), lams):
         x = distribute_tensor(torch.ones(4, 3), MESH, [placement]).requires_grad_()
-        g = distribute_tensor(torch.ones(4, 3), MESH, [placement])
+        g = distribute_tensor(2 * torch.ones(4, 3), MESH, [placement])
         with CommDebugMode() as sent:
-            revgrad.reverse(x, lam).backward(g)
-        assert x.grad.placements == (placement,) and sent.get_total_counts() == 0
-        torch.testing.assert_close(x.grad.full_tensor(), -lam.expand(4, 3))
+            y = revgrad.reverse(x, lam)
+            y.backward(g)
+        assert isinstance(y, DTensor) and y.placements == x.grad.placements == (placement,)
+        assert sent.get_total_counts() == 0
+        torch.testing.assert_close(x.grad.full_tensor(), -2 * expected.expand(4, 3))
 
 
 SCENARIOS = {
@@ -223,7 +214,6 @@ SCENARIOS = {
         fully_sharded,
         fully_sharded_from_a_state_of_rank_0,
         dtensor,
-        dtensor_with_one_lambda_per_sample,
     )
 }
 

@@ -127,7 +127,6 @@ WRONG = [
     ("several_outputs", by_function(right, torch.clone)),  # with inductor
     ("identity", folklore),
     ("no_copy", by_function(right, torch.clone)),
-    ("zero_lambda", by_function(lambda g, factor: g * factor if factor else None)),
     ("forward_mode", Hidden.apply),
     ("second_order", by_function(lambda g, factor: (g * factor).detach())),
     ("vectorised", Hidden.apply),

@@ -21,6 +21,14 @@ def recipe(name):
     return names
 
 
+def lam_and_model():
+    """Return a variable, and layers that it drives."""
+    torch.manual_seed(0)
+    lam = revgrad.LambdaVariable()
+    layers = torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
+    return lam, torch.nn.Sequential(*layers)
+
+
 def expected(total, first=0):
     schedule = revgrad.schedules.Dann()
     return [schedule(step / total) for step in range(first, total)]
@@ -34,10 +42,7 @@ def test_lightning(tmp_path):
     class Model(lightning.LightningModule):
         def __init__(self):
             super().__init__()
-            self.lam = revgrad.LambdaVariable()
-            self.layers = torch.nn.Sequential(
-                torch.nn.Linear(1, 3), GradientReversal(self.lam), torch.nn.Linear(3, 1)
-            )
+            self.lam, self.layers = lam_and_model()
 
         def training_step(self, batch):
             seen.append(self.layers[1].lam.item())
@@ -71,14 +76,6 @@ def test_lightning(tmp_path):
 def test_accelerate(tmp_path):
     pytest.importorskip("accelerate")
     train = recipe("Accelerate")["train"]
-    torch.manual_seed(0)
-
-    def model_and_lam():
-        lam = revgrad.LambdaVariable()
-        return lam, torch.nn.Sequential(
-            torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
-        )
-
     seen = []
 
     def loss(model, batch):
@@ -86,13 +83,11 @@ def test_accelerate(tmp_path):
         return model(batch).square().mean()
 
     batches = torch.utils.data.DataLoader(X, batch_size=4)
-    lam, model = model_and_lam()
-    train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
-    assert seen == pytest.approx(expected(8)[:4])
-    seen.clear()
-    lam, model = model_and_lam()
-    train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
-    assert seen == pytest.approx(expected(8, 4))
+    for first in (0, 4):
+        seen.clear()
+        lam, model = lam_and_model()
+        train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
+        assert seen == pytest.approx(expected(8)[first : first + 4])
 
 
 def test_a_plain_loop(tmp_path):
@@ -104,14 +99,8 @@ def test_a_plain_loop(tmp_path):
         seen.append(model[1].lam.item())
         return model(batch).square().mean()
 
-    def parts():
-        lam = revgrad.LambdaVariable()
-        return lam, torch.nn.Sequential(
-            torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
-        )
-
     for first in (0, 4):
         seen.clear()
-        lam, model = parts()
+        lam, model = lam_and_model()
         train(model, lam, batches, loss, total_steps=8, epochs=2, file=str(tmp_path / "state"))
         assert seen == pytest.approx(expected(8)[first : first + 4])

@@ -2,8 +2,10 @@
 
 import copy
 import io
+import itertools
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -21,11 +23,11 @@ def slope(module):
     return torch.autograd.grad(module(x).sum(), x)[0].tolist()
 
 
-def saved_and_loaded(what, weights_only):
+def saved_and_loaded(what):
     file = io.BytesIO()
     torch.save(what, file)
     file.seek(0)
-    return torch.load(file, weights_only=weights_only)
+    return torch.load(file, weights_only=True)
 
 
 def test_lam_is_set_and_shown():
@@ -59,36 +61,6 @@ def test_a_lam_that_asks_for_a_gradient_is_refused(lam):
         GradientReversal().lam = lam
 
 
-def test_what_saves_and_copies_keeps_lam():
-    module = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.3))
-    expected = slope(module[1])
-    loaded = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(7.0))
-    loaded.load_state_dict(saved_and_loaded(module.state_dict(), weights_only=True))
-    for each in (
-        loaded,
-        copy.deepcopy(module),
-        copy.copy(module),
-        pickle.loads(pickle.dumps(module)),
-        saved_and_loaded(module, weights_only=False),
-    ):
-        assert slope(each[1]) == expected
-
-
-@pytest.mark.parametrize(
-    "cast",
-    [
-        torch.nn.Module.half,
-        torch.nn.Module.bfloat16,
-        torch.nn.Module.double,
-        lambda module: module.to(torch.float16),
-    ],
-)
-def test_lam_stays_float32(cast):
-    module = cast(GradientReversal(0.1))
-    assert module.lam.dtype == torch.float32
-    assert module.lam == torch.tensor(0.1)
-
-
 def test_lam_follows_the_device():
     module = GradientReversal().to("meta")
     assert module.lam.device.type == "meta" and repr(module) == "GradientReversal(lam=1)"
@@ -101,13 +73,6 @@ def test_lam_follows_the_device():
 def on_meta(lam):
     with torch.device("meta"):
         return GradientReversal(lam)
-
-
-@pytest.mark.parametrize("lam", [0.7, revgrad.LambdaVariable(0.7)])
-def test_a_module_that_was_made_on_a_meta_device(lam):
-    assert slope(on_meta(lam).to_empty(device="cpu")) == slope(GradientReversal(0.7))
-    model = torch.nn.Sequential(torch.nn.Linear(2, 2), on_meta(lam)).to("meta")
-    assert slope(model.to_empty(device="cpu")[1]) == slope(GradientReversal(0.7))
 
 
 def test_to_empty_keeps_what_was_set_last():
@@ -124,15 +89,11 @@ def test_reset_parameters_writes_lam_again():
     assert slope(module) == slope(GradientReversal(0.7))
 
 
-@pytest.mark.parametrize("assign", [False, True])
-def test_lam_is_loaded_onto_a_meta_device(assign):
+def test_what_is_loaded_onto_a_meta_device_is_there_after_to_empty():
     module = on_meta(0.7)
-    module.load_state_dict({"lam": torch.tensor(0.3)}, assign=assign)
-    if not assign:
-        assert module.lam.is_meta
-        module.to_empty(device="cpu")
-    assert slope(module) == slope(GradientReversal(0.3))
-    assert module.lam.dtype == torch.float32
+    module.load_state_dict({"lam": torch.tensor(0.3)})
+    assert module.lam.is_meta
+    assert slope(module.to_empty(device="cpu")) == slope(GradientReversal(0.3))
 
 
 def test_what_is_loaded_stays_float32():
@@ -168,6 +129,8 @@ def test_writes_that_autograd_does_not_see_count():
     assert slope(module) == [-0.5, -0.5]
     module.lam.data.fill_(0.25)
     assert slope(module) == [-0.25, -0.25]
+    module.lam.data = torch.tensor(0.75, dtype=torch.bfloat16)
+    assert slope(module) == [-0.75, -0.75] and module.lam.dtype == torch.float32
 
 
 def test_a_checkpoint_of_another_layer_leaves_lam_as_it_is():
@@ -197,23 +160,12 @@ def test_replicas_have_a_buffer_of_their_own():
     assert elsewhere.lam.is_meta and not module.lam.is_meta
 
 
-def test_data_of_the_buffer_that_was_cast_is_not_rounded():
-    module = GradientReversal(0.1)
-    module.lam.data = module.lam.bfloat16()
-    assert slope(module) == slope(GradientReversal(0.1))
-    assert module.lam.dtype == torch.float32 and module.lam == torch.tensor(0.1)
-    module.lam.data = torch.tensor(0.25, dtype=torch.bfloat16)  # another value counts
-    assert slope(module) == [-0.25, -0.25]
-
-
-def test_a_module_that_was_made_or_moved_in_inference_mode_is_set_later():
+def test_a_module_that_was_moved_in_inference_mode_is_set_later():
     with torch.inference_mode():
-        made = GradientReversal(0.5)
-        moved = GradientReversal(0.5).half().to("meta").to_empty(device="cpu")
-    for module in (made, moved):
-        assert slope(module) == [-0.5, -0.5]
-        module.lam = 0.25
-        assert slope(module) == [-0.25, -0.25]
+        module = GradientReversal(0.5).half().to("meta").to_empty(device="cpu")
+    assert slope(module) == [-0.5, -0.5]
+    module.lam = 0.25
+    assert slope(module) == [-0.25, -0.25]
 
 
 def test_a_module_on_fake_tensors():
@@ -240,24 +192,6 @@ def test_a_scheduler_drives_the_buffers():
         assert first.state_dict()["lam"] == 0.5 * step
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda module: setattr(module, "lam", 0.3),
-        lambda module: setattr(module, "lam", torch.tensor(0.3)),
-        lambda module: module.load_state_dict({"lam": torch.tensor(0.3)}),
-        lambda module: module.load_state_dict({"lam": torch.tensor(0.3)}, assign=True),
-        lambda module: module.to("meta").load_state_dict({"lam": torch.tensor(0.3)}, assign=True),
-    ],
-)
-def test_what_a_driven_module_is_set_to_is_what_the_variable_holds(change):
-    lam = revgrad.LambdaVariable(0.7)
-    module, other = GradientReversal(lam), GradientReversal(lam)
-    change(module)
-    assert lam.value == pytest.approx(0.3)
-    assert slope(module) == slope(other) == slope(GradientReversal(0.3))
-
-
 def test_loading_the_same_value_does_not_round_the_variable():
     lam = revgrad.LambdaVariable(0.1)
     module = GradientReversal(lam)
@@ -265,55 +199,22 @@ def test_loading_the_same_value_does_not_round_the_variable():
     assert lam.value == 0.1
 
 
-@pytest.mark.parametrize("order", ["model first", "ramp first"])
-def test_model_and_ramp_are_restored_in_either_order(order):
-    def training():
-        lam = revgrad.LambdaVariable()
-        return (
-            lam,
-            GradientReversal(lam),
-            revgrad.LambdaScheduler(lam, revgrad.schedules.Dann(), total_steps=10),
-        )
-
-    lam, module, ramp = training()
-    for _ in range(4):
-        ramp.step()
-    states = {"model": module.state_dict(), "ramp": ramp.state_dict()}
-    other_lam, other, other_ramp = training()
-    parts = {"model": other, "ramp": other_ramp}
-    for name in ("model", "ramp") if order == "model first" else ("ramp", "model"):
-        parts[name].load_state_dict(states[name])
-    assert other_lam.value == lam.value
-    assert slope(other) == slope(module)
-
-
 def test_modules_that_are_made_while_the_variable_is_set():
-    lam, modules, errors, done = revgrad.LambdaVariable(), [], [], threading.Event()
-
-    def make():
-        try:
-            for _ in range(300):
-                modules.append(GradientReversal(lam))
-        except Exception as error:
-            errors.append(error)
+    lam, done = revgrad.LambdaVariable(), threading.Event()
 
     def put():
-        value = 0
-        try:
-            while not done.is_set():
-                value += 1
-                lam.value = value % 100
-        except Exception as error:
-            errors.append(error)
+        for value in itertools.cycle(range(100)):
+            lam.value = value
+            if done.is_set():
+                return
 
-    makers, setter = [threading.Thread(target=make) for _ in range(2)], threading.Thread(target=put)
-    for each in (setter, *makers):
-        each.start()
-    for each in makers:
-        each.join()
-    done.set()
-    setter.join()
-    assert not errors
+    with ThreadPoolExecutor(3) as pool:
+        setter = pool.submit(put)
+        try:
+            modules = list(pool.map(lambda _: GradientReversal(lam), range(600)))
+        finally:
+            done.set()
+        setter.result()
     assert {module.lam.item() for module in modules} == {lam.value}
 
 
@@ -362,7 +263,7 @@ def test_training_is_resumed_where_it_stopped():
     whole = run(training(), 10)
     first, second = training(), training()
     run(first, 4)
-    states = saved_and_loaded([each.state_dict() for each in first], weights_only=True)
+    states = saved_and_loaded([each.state_dict() for each in first])
     for each, state in zip(second, states):
         each.load_state_dict(state)
     resumed = run(second, 6)
@@ -395,7 +296,6 @@ WAYS = {
     "script": torch.jit.script,
     "script, save and load": lambda module: save_jit(torch.jit.script(module)),
     "trace": lambda module: torch.jit.trace(module, X),
-    "script, frozen": lambda module: torch.jit.freeze(torch.jit.script(module.eval())),
     "trace, frozen": lambda module: torch.jit.freeze(torch.jit.trace(module.eval(), X)),
     "script, optimized": lambda module: torch.jit.optimize_for_inference(
         torch.jit.script(module.eval())
@@ -417,7 +317,8 @@ def test_a_program_keeps_the_reversal_and_its_buffer(way):
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5))
     program = WAYS[way](model)
     if "1.lam" not in program.state_dict():  # frozen: λ is a constant
-        assert slope(program) == slope(model)
+        for _ in range(3):  # TorchScript optimises after the first runs
+            assert slope(program) == slope(model)
     for lam in (0.5, 2.0) if "1.lam" in program.state_dict() else ():
         state = dict(program.state_dict())
         state["1.lam"] = torch.tensor(lam)
@@ -427,15 +328,6 @@ def test_a_program_keeps_the_reversal_and_its_buffer(way):
     special = torch.tensor([-0.0, float("inf")])
     module = WAYS[way](GradientReversal())
     assert str(module(special)) == str(special)
-
-
-def test_an_exported_program_is_trained():
-    model = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5), torch.nn.Linear(2, 1))
-    program = save_export(exported(False)(model)).module()
-    for each in (model, program):
-        each(X).sum().backward()
-    for ours, theirs in zip(model.parameters(), program.parameters()):
-        torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_a_compiled_module_is_compiled_once():
