@@ -100,15 +100,9 @@ def test_training_does_not_move_lambda():
 @pytest.mark.parametrize(
     "x, lam, error, words",
     [
-        (X, -1, revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, ms.Tensor(-1.0), revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, ms.Tensor([1.0, -1.0, 0.0]), revgrad.InvalidLambdaError, "-1"),
         (X, ms.Tensor(True), revgrad.InvalidLambdaError, "Bool"),
         (X, ms.Parameter(ms.Tensor(0.5)), revgrad.InvalidLambdaError, "gradient"),
-        (X, np.ones((2, 1)), revgrad.InvalidLambdaError, "does not broadcast"),
         (X, object(), revgrad.InvalidLambdaError, "a mindspore.Tensor"),
-        (X, 1e39, revgrad.InvalidLambdaError, "too large"),
-        (X.astype(ms.int32), 1.0, revgrad.UnsupportedTypeError, "Cast it"),
         (ms.Tensor(1j), 1.0, revgrad.UnsupportedTypeError, "Reverse its real and its imaginary"),
         ([1.0], 1.0, revgrad.UnsupportedTypeError, "Expected a mindspore.Tensor; got a list"),
     ],

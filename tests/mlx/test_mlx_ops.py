@@ -97,15 +97,10 @@ def test_a_variable():
 @pytest.mark.parametrize(
     "x, lam, error, words",
     [
-        (X, -1, revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, mx.array(-1.0), revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, mx.array([1.0, -1.0, 0.0]), revgrad.InvalidLambdaError, "-1"),
         (X, mx.array(True), revgrad.InvalidLambdaError, "bool"),
         (X, mx.array(1j), revgrad.InvalidLambdaError, "complex64"),
-        (X, np.ones((2, 1)), revgrad.InvalidLambdaError, "does not broadcast"),
         (X, object(), revgrad.InvalidLambdaError, "an mlx.core.array"),
         (X.astype(mx.float16), 1e5, revgrad.InvalidLambdaError, "too large"),
-        (X.astype(mx.int32), 1.0, revgrad.UnsupportedTypeError, "Cast it"),
         ([1.0], 1.0, revgrad.UnsupportedTypeError, "Expected an mlx.core.array; got a list"),
     ],
 )

@@ -73,16 +73,10 @@ X = paddle.to_tensor([1.0, 2.0])
 @pytest.mark.parametrize(
     "x, lam, error, words",
     [
-        (X, -1, revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, paddle.to_tensor(-1.0), revgrad.InvalidLambdaError, "multiplied by -λ already"),
-        (X, paddle.to_tensor([1.0, -1.0]), revgrad.InvalidLambdaError, "-1"),
         (X, paddle.to_tensor(True), revgrad.InvalidLambdaError, "bool"),
         (X, paddle.to_tensor(1j), revgrad.InvalidLambdaError, "complex64"),
         (X, variable([0.5, 0.5]), revgrad.InvalidLambdaError, "gradient"),
-        (X, np.ones((2, 1)), revgrad.InvalidLambdaError, "does not broadcast"),
         (X, object(), revgrad.InvalidLambdaError, "a paddle.Tensor"),
-        (X, 1e39, revgrad.InvalidLambdaError, "too large"),
-        (X.astype("int32"), 1.0, revgrad.UnsupportedTypeError, "Cast it"),
         ([1.0], 1.0, revgrad.UnsupportedTypeError, "Expected a paddle.Tensor; got a list"),
     ],
 )

@@ -191,23 +191,18 @@ def test_a_shape_that_is_not_known():
 # --- λ --------------------------------------------------------------------------------------------
 
 
-def test_a_lambda_that_changes_and_one_trace(mode):
-    variable, lam = tf.Variable(0.0), revgrad.LambdaVariable(0.0)
-    for given, change in (
-        (variable, variable.assign),
-        (lam, lambda value: setattr(lam, "value", value)),
-    ):
-        traces = []
+def test_a_variable_of_tensorflow_as_lambda_and_one_trace(mode):
+    variable, traces = tf.Variable(0.0), []
 
-        def slope(x):
-            traces.append(x)
-            return gradient(lambda x: reverse(x, given), x)
+    def slope(x):
+        traces.append(x)
+        return gradient(lambda x: reverse(x, variable), x)
 
-        run = mode(slope)
-        for value in np.linspace(0, 2, 20):
-            change(value)
-            np.testing.assert_array_equal(run(X), np.full(X.shape, -np.float32(value)))
-        assert len(traces) == (20 if mode is eager else 1)
+    run = mode(slope)
+    for value in np.linspace(0, 2, 20):
+        variable.assign(value)
+        np.testing.assert_array_equal(run(X), np.full(X.shape, -np.float32(value)))
+    assert len(traces) == (20 if mode is eager else 1)
 
 
 def test_a_variable_that_a_later_trace_meets_first():
@@ -248,10 +243,7 @@ def test_a_schedule_from_a_step_counter(mode):
     [
         (tf.constant(True), "got a value of dtype <dtype: 'bool'>. Cast it to a float dtype"),
         (tf.constant(1j), "got a value of dtype <dtype: 'complex128'>"),
-        (tf.ones((2, 1)), "does not broadcast to x of shape"),
         (tf.sparse.eye(2), "or a tf.Tensor or tf.Variable; got an object of type"),
-        (tf.constant([[1.0], [-1.0], [1.0]]), r"It is at index \(1, 0\) of an array"),
-        (tf.constant(1e39, "float64"), "is too large a λ or factor for x of dtype float32"),
     ],
 )
 def test_an_invalid_lambda(mode, lam, words):

@@ -79,27 +79,14 @@ class ByProduct(Rule):
         return self.product(g, factor)
 
 
-VALUES = {
-    "any_cotangent",
-    "dtype_of_x",
-    "dtype_of_graph_lambda",
-    "half_precision",
-    "stay_apart",
-    "survives_rewriting",
-    "variable_shows",
-    "variable_at_forward",
-    "second_order",
-    "copies_reverse",
-    "any_shape",
-    "lambda_array",
-    "graph_lambda_array",
-    "thread_safe",
-    "several_outputs",
-    "subclasses_reversed",
-    "mode_independent",
-    "layers_keep_lambda",
-    "assigned_lambda",
-}
+VALUES = set(
+    """
+    any_cotangent dtype_of_x dtype_of_graph_lambda half_precision stay_apart survives_rewriting
+    variable_shows variable_at_forward second_order copies_reverse any_shape lambda_array
+    graph_lambda_array thread_safe several_outputs subclasses_reversed mode_independent
+    layers_keep_lambda assigned_lambda
+    """.split()
+)
 """The checks that look at the gradient of a reversal at a λ that is neither 0 nor 1."""
 
 
@@ -136,18 +123,13 @@ class CotangentIgnored(WrongReversal):
     wrong = CotangentIgnoredOp()
 
 
-@fails(
-    "identity",
-    "no_copy",
-    "half_precision",
-    "zero_overhead",
-    "forward_mode",
-    "copies_reverse",
-    "layers_keep_lambda",
-    "assigned_lambda",
-    "mode_independent",
-    "subclasses_reversed",
-)
+FOLKLORE = """
+    identity no_copy half_precision zero_overhead forward_mode copies_reverse layers_keep_lambda
+    assigned_lambda mode_independent subclasses_reversed
+"""
+
+
+@fails(*FOLKLORE.split())
 class Folklore(TapeBackend):
     """(1 + λ)·stop(x) - λ·x, as it is pasted."""
 

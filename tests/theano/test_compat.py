@@ -4,7 +4,6 @@ import io
 import os
 from importlib import metadata
 
-import lasagne
 import numpy as np
 import pytest
 import theano
@@ -83,14 +82,6 @@ def test_theano_compiles_c_code_and_trains(model):
         last = train(value)[0]
     assert last < first
     assert any(hasattr(thunk, "cthunk") for thunk in train.fn.thunks)
-
-
-def test_lasagne_imports_and_pools():
-    inputs = lasagne.layers.InputLayer((1, 1, 4, 4))
-    pooled = lasagne.layers.get_output(lasagne.layers.MaxPool2DLayer(inputs, 2))
-    value = np.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
-    result = compiled([inputs.input_var], pooled)(value)
-    np.testing.assert_array_equal(result, [[[[5, 7], [13, 15]]]])
 
 
 def test_applying_it_again_changes_nothing():
@@ -331,18 +322,6 @@ def test_a_finder_of_an_older_kind_is_passed_over():
 
 def test_no_warning_escapes_from_it():
     assert run("import revgrad_theano.compat", PYTHONWARNINGS="error") == ""
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import revgrad; list(revgrad.backends)",
-        "import revgrad, numpy; revgrad.reverse(numpy.ones(2), 1.0)",
-        "import revgrad_theano, revgrad_lasagne, revgrad_theano.plugin, revgrad_lasagne.plugin",
-    ],
-)
-def test_nothing_triggers_it_but_its_own_import(code):
-    run(code + "\nimport sys; assert 'revgrad_theano.compat' not in sys.modules")
 
 
 def test_it_imports_no_theano_itself():
