@@ -85,7 +85,7 @@ def losses(parameters: Any, xs: Any, ys: Any, xt: Any, lam: Any) -> Tuple[Any, A
         return label_loss, (label_loss, jnp.nan, jnp.nan)
     logit = classify(parameters[10:], revgrad.reverse(hidden, lam))[:, 0]  # of "target"
     domain = jnp.arange(len(hidden)) >= len(xs)
-    domain_loss = 2 * optax.sigmoid_binary_cross_entropy(logit, domain).mean()
+    domain_loss = optax.sigmoid_binary_cross_entropy(logit, domain).mean()
     right = ((logit > 0) == domain).mean()
     return label_loss + domain_loss, (label_loss, domain_loss, right)
 

@@ -84,7 +84,7 @@ class DigitNetwork:
             },
             {
                 "label": np.repeat(np.float32([factor, 0]), numbers),
-                "domain": np.full(len(x), 2 if n_target else 0, "float32"),
+                "domain": np.full(len(x), n_target > 0, "float32"),
             },
             return_dict=True,
         )

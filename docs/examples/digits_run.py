@@ -49,7 +49,7 @@ def run(make: Callable[..., Any], style: str, args: argparse.Namespace) -> None:
     print(f"data: {data.name}; {len(data.xs)} for training, {len(data.test_x)} for the test")
     seeds, steps = (
         args.seeds or (3 if args.folder else 1),
-        args.steps or (3000 if args.folder else 300),
+        args.steps or (6000 if args.folder else 300),
     )
     settings = {
         "data": data.name,

@@ -36,8 +36,8 @@ class DigitNetwork:
         logits, logit = labels[:n_source], domains[:, 0]
         label_loss = T.nnet.categorical_crossentropy(T.nnet.softmax(logits), ys).mean()
         # The logit is that of "target": -log(1 - sigmoid(z)) = softplus(z).
-        domain_loss = T.nnet.softplus(logit[:n_source]).mean()
-        domain_loss += T.nnet.softplus(-logit[n_source:]).mean()
+        domain_losses = T.nnet.softplus(logit[:n_source]), T.nnet.softplus(-logit[n_source:])
+        domain_loss = T.concatenate(domain_losses).mean()
         right = T.eq(logit > 0, T.arange(x.shape[0]) >= n_source).mean()
         self._momenta = [theano.shared(np.zeros_like(p.get_value())) for p in self._parameters]
 

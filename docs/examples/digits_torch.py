@@ -69,8 +69,8 @@ class DigitNetwork:
         Returns
         -------
         tuple of float
-            Before the step: the label loss; the domain loss, the mean over the source plus the
-            mean over the target; and the part of the images whose domain is predicted right.
+            Before the step: the label loss; the domain loss, the mean over all images; and the
+            part of the images whose domain is predicted right.
         """
         x = torch.from_numpy(xs if xt is None else np.concatenate([xs, xt]))
         hidden = self._features(x)
@@ -79,7 +79,7 @@ class DigitNetwork:
         if xt is not None:
             logit = self._domains(hidden)[:, 0]  # of "target"
             domain = torch.arange(len(x)) >= len(xs)
-            domain_loss = 2 * F.binary_cross_entropy_with_logits(logit, domain.float())
+            domain_loss = F.binary_cross_entropy_with_logits(logit, domain.float())
             right = ((logit > 0) == domain).float().mean()
             loss = label_loss + domain_loss
         self._optimizer.param_groups[0]["lr"] = rate

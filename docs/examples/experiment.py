@@ -211,7 +211,7 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
     add("--mnist-m", metavar="FOLDER", help="the original MNIST-M, in place of photographs")
     add("--seeds", type=positive, help="number of seeds; else 3, without a folder 1")
     add("--first-seed", type=natural, default=0, help="the first of them")
-    add("--steps", type=positive, help="steps of each network; else 3000, without a folder 300")
+    add("--steps", type=positive, help="steps of each network; else 6000, without a folder 300")
     add("--batch", type=positive, default=64, help="images of each domain in a step")
     add("--measure-every", type=positive, default=100, help="steps between two checkpoints")
     add("--cache", metavar="FOLDER", help="where the prepared data are kept")

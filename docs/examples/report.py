@@ -332,7 +332,7 @@ def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
         axis.set_xticks([])
         axis.set_yticks([])
     colours = dict(zip(PAPER_DIGITS, (BLUE, ORANGE, GREEN)))
-    chance = {"domain loss": 2 * np.log(2), "domain accuracy": 0.5}
+    chance = {"domain loss": np.log(2), "domain accuracy": 0.5}
     for axis, curve in zip(axes[1:].ravel(), (*CURVES, "target accuracy")):
         axis.set_title(curve)
         axis.set_xlabel("step")
