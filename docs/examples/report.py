@@ -48,11 +48,11 @@ def moons_table(style: str, settings: Any, results: Results) -> str:
     return "\n".join(lines)
 
 
-def amazon_table(style: str, settings: Any, results: Results) -> str:
+def amazon_table(style: str, how: str, results: Results) -> str:
     """Return the accuracies on the reviews beside the paper's, one line for each pair."""
     lines = [
         f"{style}, Amazon reviews: accuracy on the target's test file "
-        f"(λ = {settings.lam:g}, {settings.reading}; mean ± sd of the seeds)",
+        f"({how}; mean ± sd of the seeds)",
         "",
         " " * 28 + "this program" + " " * 15 + "paper, Table 1a",
         "source       target         plain          adversarial      NN     DANN    SVM",
@@ -66,6 +66,14 @@ def amazon_table(style: str, settings: Any, results: Results) -> str:
         lines.append(
             f"{source:12s} {target:12s}   {cells[0]}  {cells[1]}    {plain}   {dann}   {svm}"
         )
+    pairs = by_pair(results)
+    if len(pairs) > 1:
+        plain, adversarial = (
+            np.mean([column(rows, name).mean() for rows in pairs.values()])
+            for name in ("plain", "adversarial")
+        )
+        dann = np.mean([PAPER[pair][0] for pair in pairs])
+        lines.append(f"mean{'':24s}{plain:.3f}          {adversarial:.3f}{'':21s}{dann:.3f}")
     return "\n".join(lines)
 
 
