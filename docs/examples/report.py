@@ -364,6 +364,32 @@ def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
     save(figure, path, dpi=70)
 
 
+def curves_figure(path: str, lam: Sequence[float], curves: Dict[str, np.ndarray]) -> None:
+    """Write the figure of λ over time: λ, and the losses as each way of driving it has them.
+
+    Parameters
+    ----------
+    path : str
+        The PNG file; its folder is created if necessary.
+    lam : sequence of float
+        λ in each step.
+    curves : dict
+        The label loss and the domain loss of each step, in two columns, by the way's name.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), constrained_layout=True)
+    axes[0].plot(lam, color=INK)
+    styles = zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), (5, 3, 2))
+    for (name, losses), colour, line, width in styles:
+        for axis, values in zip(axes[1:], losses.T):
+            axis.plot(values, color=colour, linestyle=line, linewidth=width, label=f"by {name}")
+    for axis, title in zip(axes, ("λ", "label loss", "domain loss")):
+        axis.set_title(title)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+    axes[1].legend(frameon=False)
+    save(figure, path)
+
+
 def save(figure: Any, path: str, dpi: int = 150) -> None:
     """Write a figure as PNG and close it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
