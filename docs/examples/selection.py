@@ -29,6 +29,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from functools import lru_cache, partial
 from itertools import product
@@ -180,7 +181,10 @@ def select(
         context = multiprocessing.get_context("spawn")
         bar = tqdm(total=len(wanted), initial=len(wanted) - len(left), disable=quiet, unit="risk")
         work = partial(_risk, folder, epochs, batch)
-        with bar, open(record, "a") as file, context.Pool(min(jobs or cores(), len(left))) as pool:
+        # An interruption is for this process, which then ends the others.
+        ignore = signal.signal, (signal.SIGINT, signal.SIG_IGN)
+        pool = context.Pool(min(jobs or cores(), len(left)), *ignore)
+        with bar, open(record, "a") as file, pool:
             for row in pool.imap_unordered(work, left):
                 print(json.dumps(row), file=file, flush=True)
                 rows.append(row)
@@ -267,6 +271,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(arguments)
     how = {name: getattr(args, name) for name in ("splits", "epochs", "batch", "jobs")}
     quiet = args.quiet or not sys.stderr.isatty()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         pairs = problems.amazon_pairs(args.folder, args.source, args.target)
         print(table(select(args.folder, pairs, args.record, quiet=quiet, **how)))

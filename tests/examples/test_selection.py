@@ -193,7 +193,8 @@ def finish(process, code=0):
     return out if code == 0 else errors
 
 
-def test_an_interrupted_selection_goes_on_and_finds_the_same(folder, tmp_path):
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folder, tmp_path):
     whole, record = tmp_path / "whole.jsonl", tmp_path / "made" / "risks.jsonl"
     only = "--source", "books"
     expected = finish(start(folder, whole, *only))
@@ -202,7 +203,7 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(folder, tmp_path):
     while not record.exists() or len(record.read_text().splitlines()) < 5:
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.01)
-    killed.send_signal(signal.SIGINT)
+    killed.send_signal(interruption)
     errors = finish(killed, 1)
     assert f"interrupted; the same command goes on with {record}" in errors, errors
     before = record.read_text()
