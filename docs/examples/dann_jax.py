@@ -51,9 +51,11 @@ class DomainAdversarialNetwork:
     labels, domains : sequence of int, optional
         The sizes of the hidden layers of the label predictor and of the domain classifier.
     learning_rate : float, optional
-        The step size of Adam.
+        The step size.
     domain_decay : float, optional
         The coefficient of the L2 penalty on the domain classifier.
+    optimizer : str, optional
+        ``"adam"`` or ``"sgd"``.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        optimizer: str = "adam",
     ) -> None:
         self.lam = revgrad.LambdaVariable(1.0)
         self._units = {
@@ -85,7 +88,8 @@ class DomainAdversarialNetwork:
             "labels": [features[-1], *labels, n_classes],
             "domains": [features[-1], *domains, 1],
         }
-        self._optimizer = optax.adam(learning_rate, b1=0.5, b2=0.99)
+        adam = optax.adam(learning_rate, b1=0.5, b2=0.99)
+        self._optimizer = optax.sgd(learning_rate) if optimizer == "sgd" else adam
         self._step = jax.jit(partial(step, self._optimizer, domain_decay))
         self._outputs = jax.jit(outputs)
         self.reset(0)

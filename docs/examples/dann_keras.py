@@ -50,9 +50,11 @@ class DomainAdversarialNetwork:
     labels, domains : sequence of int, optional
         The sizes of the hidden layers of the label predictor and of the domain classifier.
     learning_rate : float, optional
-        The step size of Adam.
+        The step size.
     domain_decay : float, optional
         The coefficient of the L2 penalty on the domain classifier.
+    optimizer : str, optional
+        ``"adam"`` or ``"sgd"``.
 
     Attributes
     ----------
@@ -69,7 +71,9 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        optimizer: str = "adam",
     ) -> None:
+        self._sgd = optimizer == "sgd"
         x = keras.Input((n_inputs,))
         self._dense: List[Any] = []
         hidden = self._stack(x, [*features])
@@ -79,8 +83,9 @@ class DomainAdversarialNetwork:
         domain = self._stack(reversed_, [*domains, 1], "domain", kernel_regularizer=decay)
         self._features = keras.Model(x, hidden)
         self.model = keras.Model(x, {"label": label, "domain": domain})
+        adam = keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
         self.model.compile(
-            keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.99, epsilon=1e-8),
+            keras.optimizers.SGD(learning_rate) if self._sgd else adam,
             {
                 "label": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
                 "domain": keras.losses.BinaryCrossentropy(from_logits=True),
@@ -129,22 +134,25 @@ class DomainAdversarialNetwork:
         settings: Settings,
         seed: int,
         adversarial: bool = True,
-        tick: Callable[[], Any] = lambda: None,
+        tick: Callable[..., Any] = lambda n=1: None,
     ) -> None:
         """Train from scratch; the arguments are those of `training.fit`.
 
         The paper uses λ in two ways: deep networks have λ in the reversal and weight 1 on the
-        domain loss, shallow ones have 1 in the reversal and weight λ. Here the domain loss has
-        weight 1 in both: the domain classifier trains the same, because Adam is invariant to the
-        scale of its loss, and the features get λ times its gradient in either case.
+        domain loss, shallow ones have 1 in the reversal and weight λ. With Adam the domain loss
+        has weight 1 in both: the domain classifier trains the same, because Adam is invariant to
+        the scale of its loss, and the features get λ times its gradient in either case.
         """
         self.reset(seed)
         rng = np.random.RandomState(seed)
         held = int(settings.holdout * len(problem.xs))
         order = rng.permutation(len(problem.xs))
         held_out, train = order[:held], order[held:]
-        batches = Batches(problem.xs[train], problem.ys[train], problem.xt, settings.batch, rng)
-        ramp = Dann(settings.ramp, high=settings.lam) if settings.ramp else Constant(settings.lam)
+        shallow = self._sgd and settings.reading == "shallow"
+        weight, lam = (settings.lam, 1.0) if shallow else (1.0, settings.lam)
+        xs, ys, xt = problem.xs[train], problem.ys[train], problem.xt
+        batches = Batches(xs, ys, xt, settings.batch, rng, weight)
+        ramp = Dann(settings.ramp, high=lam) if settings.ramp else Constant(lam)
         keep = Keep(self, settings, problem.xs[held_out], problem.ys[held_out], tick)
         self.model.fit(
             batches,
@@ -196,10 +204,21 @@ class Batches(keras.utils.PyDataset):
         The number of source samples in a batch; those of the target are spread over the batches.
     rng : numpy.random.RandomState
         Draws the order.
+    domain_weight : float, optional
+        The weight of the domain loss.
     """
 
-    def __init__(self, xs: Any, ys: Any, xt: Any, size: int, rng: np.random.RandomState) -> None:
+    def __init__(
+        self,
+        xs: Any,
+        ys: Any,
+        xt: Any,
+        size: int,
+        rng: np.random.RandomState,
+        domain_weight: float = 1.0,
+    ) -> None:
         super().__init__()
+        self._domain_weight = np.float32(domain_weight)
         self._xs, self._ys, self._xt, self._rng = xs, ys, xt, rng
         self._count = max(1, len(xs) // size)
         self.on_epoch_end()
@@ -227,7 +246,8 @@ class Batches(keras.utils.PyDataset):
         of_source, of_target = np.float32(total / n_source), np.float32(total / n_target)
         weights = {
             "label": np.repeat(np.float32([of_source, 0]), [n_source, n_target]),
-            "domain": np.repeat(np.float32([of_source, of_target]), [n_source, n_target]),
+            "domain": self._domain_weight
+            * np.repeat(np.float32([of_source, of_target]), [n_source, n_target]),
         }
         return x, {"label": label, "domain": domain}, weights
 
@@ -239,7 +259,7 @@ class Keep(keras.callbacks.Callback):
         super().__init__()
         self.kept: Any = None
         self._network, self._settings, self._x, self._y = network, settings, x, y
-        self._tick, self._count, self._best = tick, 0, -1.0
+        self._tick, self._count, self._best, self._until = tick, 0, -1.0, 30
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Update the kept parameters."""
@@ -247,6 +267,11 @@ class Keep(keras.callbacks.Callback):
             accuracy = float(np.mean(self._network.predict(self._x) == self._y))
             if accuracy >= self._best:
                 self._best, self.kept = accuracy, self._network.get_parameters()
+                self._until = max(self._until, int(1.5 * epoch))
+            elif self._settings.stop_early and epoch > self._until:
+                self.model.stop_training = True
+                self._tick(self._settings.epochs - epoch)
+                return
         elif epoch >= (1 - self._settings.average) * self._settings.epochs:
             self._count += 1
             now = self._network.get_parameters()

@@ -25,6 +25,7 @@ arXiv:1505.07818.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, List, Optional, Sequence, Tuple
 
 import revgrad_theano.compat  # noqa: F401  before Theano, to run on a current Python
@@ -54,10 +55,12 @@ class DomainAdversarialNetwork:
         The sizes of the hidden layers of the label predictor and of the domain classifier. None,
         as in the paper's shallow networks, makes both of them linear.
     learning_rate : float, optional
-        The step size of Adam.
+        The step size.
     domain_decay : float, optional
         The coefficient of the L2 penalty on the domain classifier, which keeps a classifier that
         is ahead of the features from becoming overconfident.
+    optimizer : str, optional
+        ``"adam"`` or ``"sgd"``.
     lam : theano scalar, optional
         The λ of the reversal, in place of a `revgrad.LambdaVariable`.
     inputs : sequence of theano variables, optional
@@ -103,6 +106,7 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        optimizer: str = "adam",
         lam: Any = None,
         inputs: Sequence[Any] = (),
         updates: Sequence[Tuple[Any, Any]] = (),
@@ -128,9 +132,10 @@ class DomainAdversarialNetwork:
         self.loss = label_loss + domain_weight * (domain_loss + penalty)
 
         # Smaller betas than the defaults suit adversarial training.
-        steps = lasagne.updates.adam(
-            self.loss, self.parameters, learning_rate, beta1=0.5, beta2=0.99
-        )
+        rule = partial(lasagne.updates.adam, beta1=0.5, beta2=0.99)
+        if optimizer == "sgd":
+            rule = lasagne.updates.sgd
+        steps = rule(self.loss, self.parameters, learning_rate)
         self._state = [(v, v.get_value()) for v in steps if v not in self.parameters]
         self.train = theano.function(
             [xs, ys, xt, *inputs, theano.In(domain_weight, value=1.0)],

@@ -52,10 +52,12 @@ class DomainAdversarialNetwork:
         The sizes of the hidden layers of the label predictor and of the domain classifier. None,
         as in the paper's shallow networks, makes both of them linear.
     learning_rate : float, optional
-        The step size of Adam.
+        The step size.
     domain_decay : float, optional
         The coefficient of the L2 penalty on the domain classifier, which keeps a classifier that
         is ahead of the features from becoming overconfident.
+    optimizer : str, optional
+        ``"adam"`` or ``"sgd"``.
     lam : theano scalar, optional
         The λ of the reversal, in place of a `revgrad.LambdaVariable`.
     inputs : sequence of theano variables, optional
@@ -101,6 +103,7 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        optimizer: str = "adam",
         lam: Any = None,
         inputs: Sequence[Any] = (),
         updates: Sequence[Tuple[Any, Any]] = (),
@@ -125,7 +128,8 @@ class DomainAdversarialNetwork:
         self.inputs, self.domain_loss = [xs, ys, xt, domain_weight], domain_loss
         self.loss = label_loss + domain_weight * (domain_loss + penalty)
 
-        steps = adam(self.loss, self.parameters, learning_rate)
+        rule = sgd if optimizer == "sgd" else adam
+        steps = rule(self.loss, self.parameters, learning_rate)
         self._state = [(v, v.get_value()) for v in steps if v not in self.parameters]
         self.train = theano.function(
             [xs, ys, xt, *inputs, theano.In(domain_weight, value=1.0)],
@@ -224,6 +228,12 @@ def initial(shape: Tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
     """Return Glorot's uniform weights for a matrix, zeros for a vector of biases."""
     bound = np.sqrt(6 / sum(shape)) if len(shape) == 2 else 0.0
     return rng.uniform(-bound, bound, shape).astype(theano.config.floatX)
+
+
+def sgd(loss: Any, parameters: Sequence[Any], learning_rate: float) -> Dict[Any, Any]:
+    """Return the updates of gradient descent."""
+    gradients = theano.grad(loss, parameters)
+    return {p: p - learning_rate * g for p, g in zip(parameters, gradients)}
 
 
 def adam(

@@ -90,9 +90,11 @@ class DomainAdversarialNetwork:
     labels, domains : sequence of int, optional
         The sizes of the hidden layers of the label predictor and of the domain classifier.
     learning_rate : float, optional
-        The step size of Adam.
+        The step size.
     domain_decay : float, optional
         The coefficient of the L2 penalty on the domain classifier.
+    optimizer : str, optional
+        ``"adam"`` or ``"sgd"``.
 
     Attributes
     ----------
@@ -116,6 +118,7 @@ class DomainAdversarialNetwork:
         domains: Sequence[int] = (),
         learning_rate: float = 0.001,
         domain_decay: float = 0.0,
+        optimizer: str = "adam",
     ) -> None:
         self.lam = revgrad.LambdaVariable(1.0)
         self.parts = Parts(
@@ -125,6 +128,7 @@ class DomainAdversarialNetwork:
             self.lam,
         )
         self._learning_rate, self._domain_decay = learning_rate, domain_decay
+        self._sgd = optimizer == "sgd"
         self._rank, self._n_ranks = 0, 1
         self._model: Any = self.parts
         if dist.is_available() and dist.is_initialized():
@@ -149,8 +153,11 @@ class DomainAdversarialNetwork:
             with torch.no_grad():
                 layer.weight.copy_(torch.from_numpy(weights.T))
                 layer.bias.zero_()
-        self._optimizer = torch.optim.Adam(
-            self.parts.parameters(), lr=self._learning_rate, betas=(0.5, 0.99)
+        parameters, rate = self.parts.parameters(), self._learning_rate
+        self._optimizer: Any = (
+            torch.optim.SGD(parameters, lr=rate)
+            if self._sgd
+            else torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.99))
         )
 
     def train(

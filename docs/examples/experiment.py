@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
+import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
@@ -15,6 +18,7 @@ import digits_run
 import problems
 import report
 import revgrad
+import selection
 from training import Settings, accuracy, fit
 
 NETWORKS = (("plain", False), ("adversarial", True))
@@ -43,35 +47,64 @@ def run_moons(make: Callable[..., Any], style: str, dtype: str, args: argparse.N
 
 def run_amazon(make: Callable[..., Any], style: str, dtype: str, args: argparse.Namespace) -> Any:
     """Run each pair of domains for each seed; print the table, write the figure."""
-    pairs = [
-        pair
-        for pair in problems.amazon_pairs(args.folder)
-        if args.source in (None, pair[0]) and args.target in (None, pair[1])
-    ]
-    if not pairs:
-        raise FileNotFoundError(
-            f"The folder {args.folder} is not complete for the source {args.source or '(any)'} "
-            f"and the target {args.target or '(any)'}. Complete are: "
-            + ", ".join(" to ".join(pair) for pair in problems.amazon_pairs(args.folder))
-        )
-    network = make(problems.N_FEATURES, 2, **sizes(args))
-    settings = settings_of(args)
+    pairs = problems.amazon_pairs(args.folder, args.source, args.target)
+    args.epochs = args.epochs or (200 if args.select else 20)
+    selected = select(args, pairs) if args.select else {}
+
+    @lru_cache(maxsize=None)  # one network for each size: some frameworks compile it
+    def network_of(features: Tuple[int, ...]) -> Any:
+        options = {**sizes(args), "features": features}
+        if args.select:
+            rate = selection.RATE * args.batch
+            options.update(labels=(), domains=(), learning_rate=rate, domain_decay=0.0)
+            options["optimizer"] = "sgd"
+        return make(problems.N_FEATURES, 2, **options)
+
     results = []
     with progress(args, len(pairs) * args.seeds) as bar:
-        for source, target in pairs:
-            problem = problems.amazon(args.folder, source, target, dtype)
+        for pair in pairs:
+            problem = problems.amazon(args.folder, *pair, dtype, getattr(make, "sparse", False))
             for seed in range(args.first_seed, args.first_seed + args.seeds):
-                result = {"source": source, "target": target, "seed": seed}
+                result = {"source": pair[0], "target": pair[1], "seed": seed}
                 for name, adversarial in NETWORKS:
+                    features, settings = tuple(args.features), settings_of(args)
+                    if args.select:
+                        found = selected[pair][name]
+                        features = (found["features"],)
+                        settings = selection.settings_for(found["lam"], args.epochs, args.batch)
+                    network = network_of(features)
                     train(network, problem, settings, seed, adversarial, bar.update)
                     result[name] = accuracy(network, problem)
-                results.append(result)
-    print(report.amazon_table(style, settings, results))
+                results.append({**result, **({"selected": selected[pair]} if selected else {})})
+    how = f"λ = {args.lam:g}, {args.reading}"
+    if selected:
+        print(f"{selection.table(selected)}\n")
+        how = "λ and layer selected by reverse validation"
+    print(report.amazon_table(style, how, results))
     missing = problems.amazon_files(args.folder)[1]
     if missing:
         print(f"\nPairs that need {', '.join(missing)} were left out: not in {args.folder}.")
     report.amazon_figure(args.figure, results)
     return results
+
+
+def select(args: argparse.Namespace, pairs: List[Tuple[str, str]]) -> Any:
+    """Return what reverse validation selects for each pair; go on where it was interrupted."""
+    if "RANK" in os.environ:  # torchrun sets it
+        sys.exit("error: --select runs on all cores by itself. Run it without torchrun.")
+    options = ["--epochs", args.epochs, "--batch", args.batch, "--splits", args.splits]
+    options += ["--record", args.record, *(["--quiet"] if args.quiet else [])]
+    for name in ("source", "target"):
+        if getattr(args, name):
+            options += [f"--{name}", getattr(args, name)]
+    # As a program of its own, whose processes import no framework.
+    command = [sys.executable, selection.__file__, args.folder, *map(str, options)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(done.returncode)  # it has said why
+    return selection.select(
+        args.folder, pairs, args.record, args.splits, args.epochs, args.batch, quiet=True
+    )
 
 
 def train(network: Any, *how: Any) -> None:
@@ -87,7 +120,8 @@ def sizes(args: argparse.Namespace) -> Dict[str, Any]:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings that come from the command line."""
-    return Settings(**{name: getattr(args, name) for name in Settings.__dataclass_fields__})
+    names = Settings.__dataclass_fields__
+    return Settings(**{name: getattr(args, name) for name in names if hasattr(args, name)})
 
 
 def progress(args: argparse.Namespace, n_runs: int) -> Any:
@@ -142,7 +176,8 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
         add = sub.add_argument
         add("--seeds", type=positive, help="number of seeds")
         add("--first-seed", type=natural, default=0, help="the first of them")
-        add("--epochs", type=positive, help="passes over the source")
+        text = "passes over the source" + ("; else 20, with --select 200" * (name == "amazon"))
+        add("--epochs", type=positive, help=text)
         add("--batch", type=positive, help="samples of each domain in a step")
         add("--lam", type=strength, help="λ")
         text = "what λ multiplies: the whole domain loss, or what goes back to the features only"
@@ -184,12 +219,12 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
     sub.add_argument("--noise", type=float, default=0.05, help="noise of the moons")
     sub.add_argument("--angle", type=float, default=35.0, help="rotation of the target, degrees")
 
-    # λ and the size of the hidden layer are those of the paper's own NumPy code.
+    # λ and the size of the hidden layer are those of the paper's own NumPy code; --select is the
+    # paper's protocol.
     sub = command(
         "amazon",
         "Sentiment of Amazon reviews, as in Table 1 of the JMLR paper.",
         seeds=3,
-        epochs=20,
         batch=100,
         lam=0.1,
         features=[50],
@@ -201,6 +236,12 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
     sub.add_argument("folder", help="folder of the .svmlight files")
     sub.add_argument("--source", choices=problems.DOMAINS, help="only this source")
     sub.add_argument("--target", choices=problems.DOMAINS, help="only this target")
+    text = "select λ and the layer's size for each pair by reverse validation, as the paper does; "
+    text += "the other options of the network and the training are then those of the paper"
+    sub.add_argument("--select", action="store_true", help=text)
+    sub.add_argument("--splits", type=positive, default=selection.SPLITS, help="of --select")
+    record = "results/selection.jsonl"
+    sub.add_argument("--record", default=record, help="file of the risks of --select, to resume")
 
     text = "MNIST to MNIST-M, as in Table 2 of the JMLR paper."
     formatter = argparse.ArgumentDefaultsHelpFormatter

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from sklearn.datasets import load_svmlight_file, make_moons
@@ -48,14 +48,14 @@ class Problem:
     xt : numpy.ndarray
         Target samples, for training.
     test_x, test_y : numpy.ndarray
-        Target samples and labels, for the final accuracy only.
+        Target samples and labels, for the final accuracy only; None where there is none.
     """
 
     xs: np.ndarray
     ys: np.ndarray
     xt: np.ndarray
-    test_x: np.ndarray
-    test_y: np.ndarray
+    test_x: Optional[np.ndarray]
+    test_y: Optional[np.ndarray]
 
 
 def moons(
@@ -112,13 +112,17 @@ def amazon_files(folder: Union[str, Path]) -> Tuple[List[str], List[str]]:
     return found, [name for name in names if name not in found]
 
 
-def amazon_pairs(folder: Union[str, Path]) -> List[Tuple[str, str]]:
+def amazon_pairs(
+    folder: Union[str, Path], source: Optional[str] = None, target: Optional[str] = None
+) -> List[Tuple[str, str]]:
     """Return the pairs (source, target) of domains that a folder has the files for.
 
     Parameters
     ----------
     folder : str or pathlib.Path
         The folder of the ``.svmlight`` files.
+    source, target : str, optional
+        Only pairs with this source, with this target.
 
     Returns
     -------
@@ -132,10 +136,9 @@ def amazon_pairs(folder: Union[str, Path]) -> List[Tuple[str, str]]:
     """
     found, missing = amazon_files(folder)
     pairs = [
-        (source, target)
-        for source, target in permutations(DOMAINS, 2)
-        if {f"{source}_train.svmlight", f"{target}_train.svmlight", f"{target}_test.svmlight"}
-        <= set(found)
+        (s, t)
+        for s, t in permutations(DOMAINS, 2)
+        if {f"{s}_train.svmlight", f"{t}_train.svmlight", f"{t}_test.svmlight"} <= set(found)
     ]
     if not pairs:
         state = "does not exist"
@@ -150,10 +153,23 @@ def amazon_pairs(folder: Union[str, Path]) -> List[Tuple[str, str]]:
             "Chen et al. (2012), under the names they have in the folder 'data' of "
             "github.com/GRAAL-Research/domain_adversarial_neural_network."
         )
-    return pairs
+    chosen = [(s, t) for s, t in pairs if source in (None, s) and target in (None, t)]
+    if not chosen:
+        raise FileNotFoundError(
+            f"The folder {folder} is not complete for the source {source or '(any)'} "
+            f"and the target {target or '(any)'}. Complete are: "
+            + ", ".join(" to ".join(pair) for pair in pairs)
+        )
+    return chosen
 
 
-def amazon(folder: Union[str, Path], source: str, target: str, dtype: str = "float64") -> Problem:
+def amazon(
+    folder: Union[str, Path],
+    source: str,
+    target: str,
+    dtype: str = "float64",
+    sparse: bool = False,
+) -> Problem:
     """Return the sentiment of the reviews of one pair of domains.
 
     Parameters
@@ -164,6 +180,8 @@ def amazon(folder: Union[str, Path], source: str, target: str, dtype: str = "flo
         Two of `DOMAINS`.
     dtype : str, optional
         Of the features.
+    sparse : bool, optional
+        Leave the samples sparse matrices.
 
     Returns
     -------
@@ -172,11 +190,16 @@ def amazon(folder: Union[str, Path], source: str, target: str, dtype: str = "flo
         positive.
     """
 
-    def read(name: str) -> Tuple[np.ndarray, np.ndarray]:
-        path = str(Path(folder) / f"{name}.svmlight")
-        x, y = load_svmlight_file(path, n_features=N_FEATURES, dtype=dtype, zero_based=True)
-        return x.toarray(), (y > 0).astype("int32")
+    def read(name: str) -> Tuple[Any, np.ndarray]:
+        x, y = read_reviews(Path(folder) / f"{name}.svmlight", dtype)
+        return x if sparse else x.toarray(), y
 
     xs, ys = read(f"{source}_train")
     xt, _ = read(f"{target}_train")
     return Problem(xs, ys, xt, *read(f"{target}_test"))
+
+
+def read_reviews(path: Path, dtype: str) -> Tuple[Any, np.ndarray]:
+    """Return the features of a file as a sparse matrix, and the labels."""
+    x, y = load_svmlight_file(str(path), n_features=N_FEATURES, dtype=dtype, zero_based=True)
+    return x, (y > 0).astype("int32")

@@ -48,11 +48,11 @@ def moons_table(style: str, settings: Any, results: Results) -> str:
     return "\n".join(lines)
 
 
-def amazon_table(style: str, settings: Any, results: Results) -> str:
+def amazon_table(style: str, how: str, results: Results) -> str:
     """Return the accuracies on the reviews beside the paper's, one line for each pair."""
     lines = [
         f"{style}, Amazon reviews: accuracy on the target's test file "
-        f"(λ = {settings.lam:g}, {settings.reading}; mean ± sd of the seeds)",
+        f"({how}; mean ± sd of the seeds)",
         "",
         " " * 28 + "this program" + " " * 15 + "paper, Table 1a",
         "source       target         plain          adversarial      NN     DANN    SVM",
@@ -66,6 +66,14 @@ def amazon_table(style: str, settings: Any, results: Results) -> str:
         lines.append(
             f"{source:12s} {target:12s}   {cells[0]}  {cells[1]}    {plain}   {dann}   {svm}"
         )
+    pairs = by_pair(results)
+    if len(pairs) > 1:
+        plain, adversarial = (
+            np.mean([column(rows, name).mean() for rows in pairs.values()])
+            for name in ("plain", "adversarial")
+        )
+        dann = np.mean([PAPER[pair][0] for pair in pairs])
+        lines.append(f"mean{'':24s}{plain:.3f}          {adversarial:.3f}{'':21s}{dann:.3f}")
     return "\n".join(lines)
 
 
@@ -354,6 +362,32 @@ def digits_figure(path: str, style: str, data: Any, results: Results) -> None:
         axis.legend(frameon=False)
     figure.suptitle(f"{style}, digits: {data.name}")
     save(figure, path, dpi=70)
+
+
+def curves_figure(path: str, lam: Sequence[float], curves: Dict[str, np.ndarray]) -> None:
+    """Write the figure of λ over time: λ, and the losses as each way of driving it has them.
+
+    Parameters
+    ----------
+    path : str
+        The PNG file; its folder is created if necessary.
+    lam : sequence of float
+        λ in each step.
+    curves : dict
+        The label loss and the domain loss of each step, in two columns, by the way's name.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), constrained_layout=True)
+    axes[0].plot(lam, color=INK)
+    styles = zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", ":"), (5, 3, 2))
+    for (name, losses), colour, line, width in styles:
+        for axis, values in zip(axes[1:], losses.T):
+            axis.plot(values, color=colour, linestyle=line, linewidth=width, label=f"by {name}")
+    for axis, title in zip(axes, ("λ", "label loss", "domain loss")):
+        axis.set_title(title)
+        axis.set_xlabel("step")
+        axis.grid(alpha=0.3)
+    axes[1].legend(frameon=False)
+    save(figure, path)
 
 
 def save(figure: Any, path: str, dpi: int = 150) -> None:

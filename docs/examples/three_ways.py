@@ -22,6 +22,7 @@ import theano
 import theano.tensor as T
 
 import problems
+import report
 import revgrad
 from revgrad.schedules import progress
 
@@ -99,6 +100,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=300, help="steps of the training run")
     parser.add_argument("--seed", type=int, default=0, help="of the data and the parameters")
+    parser.add_argument("--figure", metavar="FILE", help="PNG file of λ and the curves to write")
     args = parser.parse_args(arguments)
     problem = problems.moons(args.seed, dtype=theano.config.floatX)
     schedule = revgrad.schedules.Dann(gamma=10)
@@ -111,6 +113,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     for name, losses in curves.items():
         difference = np.abs(losses - curves["variable"]).max()
         print(f"{name:10s} {losses[-1, 0]:11.6f} {losses[-1, 1]:13.6f}   {difference:.1e}")
+    if args.figure:
+        lam = [schedule(step / args.steps) for step in range(args.steps)]
+        report.curves_figure(args.figure, lam, curves)
+        print(f"\nfigure: {args.figure}")
 
 
 if __name__ == "__main__":

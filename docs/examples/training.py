@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -34,6 +34,9 @@ class Settings:
     holdout : float
         The fraction of the source that is held out. If positive, the parameters of the epoch with
         the highest accuracy on it are kept, instead of the average.
+    stop_early : bool
+        Stop when the best accuracy on the held-out source was reached before two thirds of the
+        epochs, and after 30 epochs at least: the rule of the authors' code.
     """
 
     lam: float
@@ -43,6 +46,7 @@ class Settings:
     batch: int
     average: float = 0.0
     holdout: float = 0.0
+    stop_early: bool = False
 
 
 def fit(
@@ -51,9 +55,11 @@ def fit(
     settings: Settings,
     seed: int,
     adversarial: bool = True,
-    tick: Callable[[], Any] = lambda: None,
+    tick: Callable[..., Any] = lambda n=1: None,
+    start: Optional[Sequence[np.ndarray]] = None,
+    held_out: Optional[Tuple[Any, np.ndarray]] = None,
 ) -> None:
-    """Train a network from scratch.
+    """Train a network.
 
     Parameters
     ----------
@@ -69,19 +75,28 @@ def fit(
         If False, the reversal has λ = 0: the domain classifier is trained without any effect on
         the features. This is the plain network.
     tick : callable, optional
-        Called after each epoch.
+        Called after each epoch, and with the number of those that are left if it stops early.
+    start : sequence of numpy.ndarray, optional
+        The parameters to start from, in place of new ones.
+    held_out : (samples, labels), optional
+        In place of a part of the source.
     """
     rng = np.random.RandomState(seed)
     network.reset(seed)
-    held = int(settings.holdout * len(problem.xs))
-    order = rng.permutation(len(problem.xs))
-    xh, yh = problem.xs[order[:held]], problem.ys[order[:held]]
-    xs, ys, xt = problem.xs[order[held:]], problem.ys[order[held:]], problem.xt
-    steps = max(1, len(xs) // settings.batch)
-    kept, n_kept, best = None, 0, -1.0
+    if start is not None:
+        network.set_parameters(start)
+    xs, ys, xt = problem.xs, problem.ys, problem.xt
+    if held_out is None:
+        held = int(settings.holdout * xs.shape[0])
+        order = rng.permutation(xs.shape[0])
+        held_out = xs[order[:held]], ys[order[:held]]
+        xs, ys = xs[order[held:]], ys[order[held:]]
+    xh, yh = held_out
+    steps = max(1, xs.shape[0] // settings.batch)
+    kept, n_kept, best, until = None, 0, -1.0, 30
     for epoch in range(settings.epochs):
-        source = np.array_split(rng.permutation(len(xs)), steps)
-        target = np.array_split(rng.permutation(len(xt)), steps)
+        source = np.array_split(rng.permutation(xs.shape[0]), steps)
+        target = np.array_split(rng.permutation(xt.shape[0]), steps)
         for step, (i, j) in enumerate(zip(source, target)):
             lam = settings.lam
             if settings.ramp > 0:
@@ -90,10 +105,14 @@ def fit(
             reversal, weight = (1.0, lam) if settings.reading == "shallow" else (lam, 1.0)
             network.lam.value = reversal if adversarial else 0.0
             network.train(xs[i], ys[i], xt[j], weight)
-        if held:
+        if len(yh):
             accuracy = float(np.mean(network.predict(xh) == yh))
             if accuracy >= best:
                 best, kept = accuracy, network.get_parameters()
+                until = max(until, int(1.5 * epoch))
+            elif settings.stop_early and epoch > until:
+                tick(settings.epochs - epoch)
+                break
         elif epoch >= (1 - settings.average) * settings.epochs:
             n_kept += 1
             now = network.get_parameters()

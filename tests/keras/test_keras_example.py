@@ -1,6 +1,8 @@
 """Listings, and the example in Keras: the moons, by `fit`."""
 
 import json
+import os
+import sys
 
 import pytest
 from support.pages import ROOT, listings
@@ -11,6 +13,14 @@ from support.processes import python
 def test_the_listings_of_a_page(page):
     (code,) = listings(page)["Keras"]
     python(code=code)
+
+
+def test_tutorials():
+    pages = "first-reversal", "domain-adversarial-training"
+    code = "from support.pages import run_doctest\n"
+    for page in pages:
+        code += f"run_doctest('docs/tutorial/{page}.md', 'keras')\n"
+    python(code=code, PYTHONPATH=os.pathsep.join([str(ROOT / "tests"), *sys.path]))
 
 
 @pytest.mark.slow

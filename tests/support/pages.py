@@ -1,5 +1,6 @@
 """The Python listings of a page, by the heading above them."""
 
+import doctest
 import pathlib
 import re
 
@@ -27,3 +28,13 @@ def run(page, heading):
     for code in listings(page)[heading]:
         exec(compile(code, f"{page}: {heading}", "exec"), scope)
     return scope
+
+
+def run_doctest(page, group):
+    """Run the doctests of a page that are in a group, one after the other, and no others."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```{doctest} ([^\n]*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    code = "".join(block for groups, block in blocks if group in groups.split(", "))
+    test = doctest.DocTestParser().get_doctest(code, {}, f"{page}: {group}", page, 0)
+    assert test.examples
+    doctest.DebugRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(test)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.pages import listings, run
+from support.pages import listings, run, run_doctest
 
 import revgrad
 
@@ -30,3 +30,8 @@ def test_every_listing_is_run_somewhere():
     assert set(listings("README.md")) == {*here, *living, "HIPS autograd"}
     page = "docs/how-to/reverse-selectively.md"
     assert set(listings(page)) == {"Theano", "PyTorch", "JAX", "Keras"}
+
+
+def test_tutorials():
+    run_doctest("docs/tutorial/first-reversal.md", "theano")
+    run_doctest("docs/tutorial/domain-adversarial-training.md", "lasagne")

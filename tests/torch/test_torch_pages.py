@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.pages import ROOT, listings, run
+from support.pages import ROOT, listings, run, run_doctest
 
 
 def test_the_readme():
@@ -40,3 +40,8 @@ def test_three_ways_to_an_adversary():
 @pytest.mark.parametrize("heading", listings("docs/how-to/two-domains-in-one-batch.md"))
 def test_two_domains_in_one_batch(heading):
     run("docs/how-to/two-domains-in-one-batch.md", heading)
+
+
+@pytest.mark.parametrize("page", ["first-reversal", "domain-adversarial-training"])
+def test_tutorials(page):
+    run_doctest(f"docs/tutorial/{page}.md", "torch")
