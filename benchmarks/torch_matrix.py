@@ -5,7 +5,7 @@ environment, installs PyTorch, runs `revgrad check torch` and one program for ea
 process of its own, removes the environment, and writes the rows into docs/reference/support.md.
 Rows of other versions stay. The installations are large: one is on the disk at a time.
 
-``--python PROGRAM`` takes an interpreter that has PyTorch in place of an environment.
+``--python PROGRAM`` takes an interpreter that has PyTorch and revgrad in place of an environment.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,9 @@ def installed(version: str, folder: str) -> str:
     """Make an environment with a version of PyTorch; the oldest Python that has a wheel."""
     old = tuple(map(int, version.split(".")[:2])) < (2, 3)  # built for NumPy 1
     numpy = "numpy<2" if old else "numpy"
-    for python in ("python3.8", "python3.9", "python3.10", "python3.11", "python3.12"):
+    for python in map("python3.{}".format, range(8, 14)):
+        if not shutil.which(python):
+            continue
         if subprocess.run([python, "-m", "venv", "--clear", folder], check=False).returncode:
             continue
         program = str(pathlib.Path(folder, "bin", "python"))

@@ -195,7 +195,14 @@ class GradientReversal(torch.nn.Module):
     ) -> None:
         key = prefix + "lam"
         loaded = state_dict.get(key)
-        readable = isinstance(loaded, torch.Tensor) and loaded.numel() == 1 and is_readable(loaded)
+        if isinstance(loaded, torch.Tensor) and loaded.numel() != 1:
+            # PyTorch 2.8 takes the first of several numbers; 2.10 has this error.
+            more[-1].append(
+                f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
+                f"checkpoint, the shape in current model is {self.lam.shape}."
+            )
+            return
+        readable = isinstance(loaded, torch.Tensor) and is_readable(loaded)
         number = _rounded(loaded.reshape(())) if readable else None  # before anything is written
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
         if key in missing:  # the file of another layer

@@ -104,3 +104,83 @@ def test_a_plain_loop(tmp_path):
         lam, model = lam_and_model()
         train(model, lam, batches, loss, total_steps=8, epochs=2, file=str(tmp_path / "state"))
         assert seen == pytest.approx(expected(8)[first : first + 4])
+
+
+def test_skorch(tmp_path):
+    skorch = pytest.importorskip("skorch")
+    from skorch.callbacks import Checkpoint, LoadInitState
+    from sklearn.base import clone
+
+    callback = recipe("skorch")["DriveLambda"]
+    seen = []
+
+    class Model(torch.nn.Sequential):
+        def forward(self, x):
+            if self.training:
+                seen.append(self[1].lam.item())
+            return super().forward(x)
+
+    def net():
+        checkpoint = Checkpoint(monitor=None, dirname=tmp_path)
+        return clone(
+            skorch.NeuralNetRegressor(
+                Model(torch.nn.Linear(1, 3), GradientReversal(0), torch.nn.Linear(3, 1)),
+                batch_size=3,  # of 6: 2 of 8 are for validation
+                max_epochs=2,
+                train_split=skorch.dataset.ValidSplit(4),
+                callbacks=[
+                    callback(revgrad.schedules.Dann(), total_steps=8),
+                    LoadInitState(checkpoint),
+                    checkpoint,
+                ],
+                verbose=0,
+            )
+        )
+
+    net().fit(X, X)
+    assert seen == pytest.approx(expected(8)[:4])
+    seen.clear()
+    net().fit(X, X)
+    assert seen == pytest.approx(expected(8, 4))
+
+
+def test_hugging_face_trainer(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    callback = recipe("Hugging Face Trainer")["DriveLambda"]
+    seen = []
+
+    class Model(torch.nn.Sequential):
+        def forward(self, x):
+            seen.append(self[1].lam.item())
+            return {"loss": super().forward(x).square().mean()}
+
+    class Stop(transformers.TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            control.should_training_stop = state.global_step == 4
+
+    def trainer(*callbacks):
+        return transformers.Trainer(
+            Model(torch.nn.Linear(1, 3), GradientReversal(0), torch.nn.Linear(3, 1)),
+            transformers.TrainingArguments(
+                str(tmp_path),
+                max_steps=8,
+                save_steps=4,
+                per_device_train_batch_size=4,
+                use_cpu=True,
+                report_to=[],
+                disable_tqdm=True,
+            ),
+            train_dataset=[{"x": x} for x in X],
+            callbacks=[callback(revgrad.schedules.Dann()), *callbacks],
+        )
+
+    trainer(Stop()).train()
+    assert seen == pytest.approx(expected(8)[:4])
+    seen.clear()
+    trainer().train(resume_from_checkpoint=True)
+    assert seen == pytest.approx(expected(8, 4))
+
+
+def test_scale_the_gradient_of_an_encoder(capsys):
+    recipe("Scale the gradient of an encoder")
+    assert capsys.readouterr().out.startswith("tensor([0.1000, 0.1000, 0.1000]")
