@@ -23,6 +23,11 @@ EXPORTS = hasattr(_compiler, "_is_compiling_flag")
 ASSIGNS = "assign" in inspect.signature(torch.nn.Module.load_state_dict).parameters
 """Whether a state_dict may be loaded by assignment (2.1)."""
 
+BATCHES_VIEWS = torch._C._dispatch_has_kernel_for_dispatch_key(
+    "aten::view.dtype", "FuncTorchBatched"
+)
+"""Whether torch.func.vmap takes a view of another dtype (2.13)."""
+
 UNSUPPORTED: Dict[str, str] = {}
 """The capabilities that are missing, each with the reason."""
 

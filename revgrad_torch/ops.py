@@ -12,7 +12,12 @@ from revgrad import LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
-from revgrad_torch._features import is_compiling, outside_of_graphs
+from revgrad_torch._features import (
+    BATCHES_VIEWS,
+    is_compiling,
+    is_exporting,
+    outside_of_graphs,
+)
 from revgrad_torch.native import (
     frozen_error,
     is_dispatched,
@@ -279,6 +284,8 @@ def _script(function: Callable[..., Any]) -> Any:
 def _stopped(x: torch.Tensor) -> torch.Tensor:
     if not is_compiling() and is_tracing():
         return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
+    if not BATCHES_VIEWS and transforms_active() and not is_exporting():
+        return x.detach()
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():
         return torch.view_as_complex(_stopped(torch.view_as_real(x.resolve_conj())))
