@@ -225,6 +225,11 @@ def test_numpy_integers_count():
     assert (scheduler.steps, scheduler.total_steps) == (3, 4)
 
 
+class Wordless:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
 @pytest.mark.parametrize(
     "state, words",
     [
@@ -234,6 +239,8 @@ def test_numpy_integers_count():
         ({**ramp().state_dict(), "steps": -1}, "steps of the state must be an integer >= 0"),
         ({**ramp().state_dict(), "steps": 1.5}, "steps of the state must be an integer >= 0"),
         ({**ramp().state_dict(), "value": "0"}, "value of the state must be a finite number >= 0"),
+        ({**ramp().state_dict(), "total_steps": np.ones(2)}, "its total_steps is [1. 1.], here it"),
+        ({**ramp().state_dict(), "schedule": Wordless()}, "its schedule is an object without a re"),
     ],
 )
 def test_an_invalid_state_is_rejected(state, words):
