@@ -143,8 +143,7 @@ def described(before: str, after: str) -> str:
 # --- in a process that has imported everything but revgrad ----------------------------------------
 
 WORKER = """
-import importlib, os, sys
-sys.dont_write_bytecode = True
+import importlib, json, os, sys
 for name in ("pytest", "_pytest.doctest", "hypothesis.extra.numpy", "numpy.testing", "pluggy",
              "mpmath", "rich.table", "csv", "unittest.mock", sys.argv[1]):
     if name:
@@ -155,18 +154,18 @@ for name in ("pytest", "_pytest.doctest", "hypothesis.extra.numpy", "numpy.testi
 import pytest
 assert not any(name.startswith("revgrad") for name in sys.modules)
 for line in sys.stdin:
-    seconds, *arguments = line.split()
+    seconds, *arguments = json.loads(line)
     child = os.fork()
     if not child:
         import resource
         os.setpgid(0, 0)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        if seconds == "0":  # the tests without a mutant: their output is shown
+        if not seconds:  # the tests without a mutant: their output is shown
             os.dup2(2, 1)
         else:
             os.dup2(null, 1), os.dup2(null, 2)
-            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         code = pytest.main(arguments)
         sys.stdout.flush()
         os._exit(int(code))
@@ -192,7 +191,6 @@ class Worker:
         environment = {
             **os.environ,
             "PYTHONPATH": folder,
-            "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
             "PYTHONHASHSEED": "0",
         }
@@ -208,7 +206,7 @@ class Worker:
     def run(self, tests: List[str], seconds: int) -> Tuple[int, float]:
         """Run tests for at most so many seconds of the processor; return the status and those."""
         assert self.process.stdin and self.process.stdout
-        print(seconds, *QUICK, *tests, file=self.process.stdin, flush=True)
+        print(json.dumps([seconds, *QUICK, *tests]), file=self.process.stdin, flush=True)
         child = int(self.process.stdout.readline())
         # A test that waits uses no processor: it is killed after a longer time.
         signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
@@ -243,6 +241,9 @@ def tested(
     for mutant in chosen:
         if time.monotonic() > until:
             break
+        # Python would take a compiled file of the same second and size for that of the mutant.
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            compiled.unlink()
         path.write_text(mutant.code, encoding="utf-8")
         status, _ = worker.run(tests, int(10 + 5 * used))
         done += 1

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import revgrad
-from revgrad.backend import normalize_lambda
+from revgrad import backend
+from revgrad.backend import check_lambda_shape, normalize_lambda
 
 X = np.ones(3)
 
@@ -31,3 +32,46 @@ def test_numbers_become_floats(lam, number):
     assert type(result) is float
     assert result == number and not math.copysign(1, result) < 0
     assert revgrad.reverse(X, lam) is X
+
+
+@pytest.mark.parametrize(
+    "lam_shape, x_shape, fits",
+    [
+        ((None,), (5,), True),
+        ((None,), (1,), False),
+        ((None,), (0,), True),
+        ((3,), (None,), True),
+        ((None, 1), (None, 4), True),
+        (None, (1,), True),
+        ((7,), None, True),
+    ],
+)
+def test_a_length_that_is_not_known_yet_fits_unless_x_has_length_1(lam_shape, x_shape, fits):
+    if fits:
+        check_lambda_shape(lam_shape, x_shape)
+        return
+    for signed, symbol, name in ((False, "λ", "lam"), (True, "The factor", "factor")):
+        with pytest.raises(revgrad.InvalidLambdaError) as caught:
+            check_lambda_shape(lam_shape, x_shape, signed)
+        assert str(caught.value).startswith(f"{symbol} of shape {lam_shape} does not broadcast")
+        assert f"is {name}.reshape(-1)." in str(caught.value)
+    with pytest.raises(revgrad.InvalidLambdaError, match="^λ of"):
+        check_lambda_shape(lam_shape, x_shape)
+
+
+def test_errors_that_backends_raise():
+    for signed, symbol in ((False, "λ"), (True, "The factor")):
+        error = backend.not_real_error("complex64", signed)
+        assert type(error) is revgrad.InvalidLambdaError
+        words = "must be real; got a value of dtype complex64. Cast it to a float dtype."
+        assert str(error) == f"{symbol} {words}"
+        error = backend.unknown_lambda_error(object(), "a tensor", signed)
+        assert type(error) is revgrad.InvalidLambdaError and str(error).startswith(f"{symbol} must")
+        assert "a LambdaVariable, or a tensor; got an object of type builtins.obj" in str(error)
+    assert str(backend.not_real_error("bool")).startswith("λ")
+    assert str(backend.unknown_lambda_error(1, "a tensor")).startswith("λ")
+
+
+def test_what_backend_offers_names_the_module_that_it_is_imported_from():
+    for name in set(backend.__all__) - {"CONTRACT", "Lambda"}:
+        assert getattr(backend, name).__module__ in ("revgrad", "revgrad.backend"), name

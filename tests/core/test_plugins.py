@@ -4,6 +4,7 @@ Each test installs real distributions (a module and its metadata) into a folder 
 interpreter with that folder on its path.
 """
 
+import pytest
 from plugins_on_disk import BROKEN, GOOD, STAGE
 
 USE = """
