@@ -11,6 +11,7 @@ that survives; the exit code is 1 if there is one, or if one of the list is kill
 
 import argparse
 import difflib
+import json
 import os
 import pathlib
 import random
@@ -28,13 +29,15 @@ from theano_own_tests import read_known
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KNOWN = pathlib.Path(__file__).with_suffix(".txt")
-LAMBDA = "test_lambda test_mistakes test_reference test_variable"
+LAMBDA = "test_lambda test_reference test_variable test_mistakes"
 RAMPS = "test_schedules test_schedule_backend test_scheduler test_migration test_mistakes"
+# Of test_mistakes.py those tests start processes, which kill no mutant of λ or of a schedule.
+PROCESSES = "cannot_be_checked or an_unknown_name or missing or mistyped"
 
 
 def core(names: str) -> List[str]:
     """Return the paths of tests of the core; those that are quick and likely to fail come first."""
-    return [f"tests/core/{name}.py" for name in names.split()]
+    return ["-k", f"not ({PROCESSES})", *(f"tests/core/{name}.py" for name in names.split())]
 
 
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
@@ -51,8 +54,8 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
         "",
         [*core("test_registry test_mistakes test_import"), "tests/autograd"],
     ),
-    "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import")),
-    "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry")),
+    "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import")[2:]),
+    "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry")[2:]),
     "revgrad/schedules/_arguments.py": ("", core(RAMPS)),
     "revgrad/schedules/_base.py": ("", core(RAMPS)),
     "revgrad/schedules/_joins.py": ("", core(RAMPS)),
