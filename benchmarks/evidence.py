@@ -41,6 +41,14 @@ SECTIONS = {
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 2),
+    # The checkouts: see published_graph_tests.py.
+    "peers": Section(
+        "published_graph_tests.py treeano={0}treeano tfu={0}tfu tensorflow-models={0}models".format(
+            "../results/checkouts/"
+        ),
+        "theano tensorflow results/checkouts/treeano",
+        5,
+    ),
     "gpu": Section("gpu.py", "torch jax tensorflow", 1),
 }
 
@@ -60,7 +68,7 @@ def main() -> int:
 def written(name: str, asked: bool) -> bool:
     """Run a section and write its file; return whether the command succeeded."""
     section = SECTIONS[name]
-    missing = [each for each in section.needs.split() if importlib.util.find_spec(each) is None]
+    missing = [each for each in section.needs.split() if not is_here(each)]
     if missing:
         print(f"{name}: left out, without {', '.join(missing)}", flush=True)
         return not asked
@@ -91,6 +99,13 @@ def written(name: str, asked: bool) -> bool:
     (FOLDER / f"{name}.txt").write_text(text, encoding="utf-8")
     print(f"{name}: {status}, {time.monotonic() - began:.0f} s", flush=True)
     return good
+
+
+def is_here(what: str) -> bool:
+    """Say whether a module is installed, or a path exists in the repository."""
+    if "/" in what:
+        return (ROOT / what).exists()
+    return importlib.util.find_spec(what) is not None
 
 
 def versions() -> List[str]:

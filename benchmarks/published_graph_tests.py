@@ -6,10 +6,13 @@ folder that has research/domain_adaptation will do). None is on an index, and no
 framework as a whole, so only the module of the reversal and its test are loaded. The test runs with
 their reversal, with ours under its name, and with the identity, which shows whether it would detect
 a missing reversal. The op of tensorflow-models is written in C++ for TensorFlow 1 and is not built.
+The test of `grad_scale` in the installed Theano runs in the same way, with `scale_gradient`, where
+what it imports is installed: pynose and parameterized.
 The exit code is 1 if ours fails a test that theirs passes, or any test where theirs does not run.
 """
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import json
@@ -32,6 +35,8 @@ class Package(NamedTuple):
     module: str  # as the test imports it
     source: Optional[str]  # None: it cannot be built
     test: str
+    function: str = "gradient_reversal"
+    only: str = "test"  # what the names of the tests begin with
 
 
 PACKAGES = {
@@ -53,6 +58,9 @@ PACKAGES = {
         None,
         "research/domain_adaptation/domain_separation/grl_ops_test.py",
     ),
+    "Theano": Package(
+        "theano", "theano.gradient", "", "tests/test_gradient.py", "grad_scale", "test_grad_scale"
+    ),
 }
 
 
@@ -60,13 +68,14 @@ def main() -> int:
     """Run each package in a process of its own and print the table."""
     print(f"{'the tests of, with':28}", *(f"{each:20}" for each in SHOWN))
     failed = False
-    for argument in sys.argv[1:]:
+    theano = ["Theano="] if importlib.util.find_spec("parameterized") else []
+    for argument in [*sys.argv[1:], *theano]:
         name, path = argument.split("=", 1)
         command = [sys.executable, "-W", "ignore", __file__, "--in", name, path]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         print(f"{name:28}", *(f"{found[each]:20}" for each in SHOWN), flush=True)
-        wanted = found["theirs"] if PACKAGES[name].source else found["ours"]
+        wanted = found["ours"] if PACKAGES[name].source is None else found["theirs"]
         failed |= found["ours"] != wanted or "passed" not in found["ours"]
     return int(failed)
 
@@ -75,22 +84,27 @@ def in_process(name: str, path: str) -> Dict[str, str]:
     """Run the test of a package with each reversal."""
     package = PACKAGES[name]
     prepare(package.framework)
-    module = stub(package.module)
+    if name == "Theano":
+        module: Any = importlib.import_module("theano.gradient")
+        path = os.path.dirname(str(importlib.import_module("theano").__file__))
+    else:
+        module = stub(package.module)
     if package.source:
         source = pathlib.Path(path, package.source)
         exec(compile(source.read_text(), str(source), "exec"), vars(module))
     elif package.module == "grl_ops":
         stub("grl_op_grads")
     found = {}
-    for which, reversal in reversals(module).items():
+    for which, reversal in reversals(module, package.function).items():
         calls = []
 
-        def counted(x: Any, *arguments: Any, reversal: Any = reversal, calls: Any = calls) -> Any:
-            calls.append(x)
-            return reversal(x)
+        def counted(*arguments: Any, reversal: Any = reversal, calls: Any = calls) -> Any:
+            calls.append(arguments)
+            return reversal(*arguments)
 
-        module.gradient_reversal = counted if reversal else None
-        found[which] = run(pathlib.Path(path, package.test)) if reversal else "-"
+        setattr(module, package.function, counted if reversal else None)
+        test = pathlib.Path(path, package.test)
+        found[which] = run(test, package.only) if reversal else "-"
         if reversal and not calls:
             raise SystemExit(f"the test of {name} never called the reversal")
     return found
@@ -109,8 +123,8 @@ def prepare(framework: str) -> None:
 
         tf.compat.v1.disable_resource_variables()
         sys.modules["tensorflow"] = tf.compat.v1
-    tools = stub("nose.tools")
-    tools.assert_equal = unittest.TestCase().assertEqual
+    if importlib.util.find_spec("nose") is None:
+        stub("nose.tools").assert_equal = unittest.TestCase().assertEqual
 
 
 def stub(name: str) -> Any:
@@ -125,15 +139,21 @@ def stub(name: str) -> Any:
     return parent
 
 
-def reversals(module: Any) -> Dict[str, Optional[Callable[[Any], Any]]]:
-    """Return the three reversals; None for theirs where it is not built."""
+def reversals(module: Any, name: str) -> Dict[str, Optional[Callable[..., Any]]]:
+    """Return the three functions; None for theirs where it is not built."""
     import revgrad
 
-    theirs = getattr(module, "gradient_reversal", None)
-    return {"theirs": theirs, "ours": lambda x: revgrad.reverse(x, 1.0), "identity": lambda x: x}
+    def ours(x: Any, factor: float = -1.0) -> Any:
+        return revgrad.scale_gradient(x, factor) if factor != -1 else revgrad.reverse(x, 1.0)
+
+    return {
+        "theirs": getattr(module, name, None),
+        "ours": ours,
+        "identity": lambda x, *factor: x,
+    }
 
 
-def run(test: pathlib.Path) -> str:
+def run(test: pathlib.Path, only: str) -> str:
     """Run the tests of a file and return the counts."""
     spec = importlib.util.spec_from_file_location("published_test", test)
     assert spec and spec.loader
@@ -141,9 +161,9 @@ def run(test: pathlib.Path) -> str:
     spec.loader.exec_module(module)
     suite = unittest.TestSuite()
     for value in vars(module).values():
-        if isinstance(value, types.FunctionType) and value.__name__.startswith("test"):
+        if isinstance(value, types.FunctionType) and value.__name__.startswith(only):
             suite.addTest(unittest.FunctionTestCase(value))
-        elif isinstance(value, type) and issubclass(value, unittest.TestCase):
+        elif isinstance(value, type) and issubclass(value, unittest.TestCase) and only == "test":
             suite.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(value))
     with contextlib.redirect_stdout(io.StringIO()):
         result = unittest.TextTestRunner(sys.stderr, verbosity=0).run(suite)
