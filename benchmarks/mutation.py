@@ -139,8 +139,16 @@ def mutants(file: str) -> Iterator[Mutant]:
 
 def described(before: str, after: str) -> str:
     """Return a change in one line, without the number of the line, which other changes move."""
-    lines = difflib.ndiff(before.splitlines(), after.splitlines())
-    return "  ".join(re.sub(r"\s+", " ", each).strip() for each in lines if each[0] in "-+")
+    old, new = before.splitlines(), after.splitlines()
+    differs = (i for i, (a, b) in enumerate(zip(old, new)) if a.strip() != b.strip())
+    first = next(differs, len(old) - 1)
+    step = 1 if old[first].lstrip().startswith("@") else -1
+    around = old[first:] if step == 1 else old[first::-1]
+    names = (re.match(r"\s*(?:async )?(?:def|class) (\w+)", line) for line in around)
+    name = next((found[1] for found in names if found), "module")
+    lines = [each for each in difflib.ndiff(old, new) if each[0] in "-+" and each[1:].strip()]
+    lines.sort(key=lambda each: each[0] == "+")
+    return f"{name}: " + "  ".join(re.sub(r"\s+", " ", each).strip() for each in lines)
 
 
 # --- in a process that has imported everything but revgrad ----------------------------------------

@@ -8,7 +8,8 @@ import pytest
 
 import revgrad
 from revgrad import backend
-from revgrad.backend import check_lambda_shape, normalize_lambda
+from revgrad._lambda import short_repr
+from revgrad.backend import check_lambda_shape, normalize_factor, normalize_lambda
 
 X = np.ones(3)
 
@@ -75,3 +76,22 @@ def test_errors_that_backends_raise():
 def test_what_backend_offers_names_the_module_that_it_is_imported_from():
     for name in set(backend.__all__) - {"CONTRACT", "Lambda"}:
         assert getattr(backend, name).__module__ in ("revgrad", "revgrad.backend"), name
+
+
+def test_arrays_are_validated_by_element_and_keep_their_floating_dtype():
+    lam = np.array([0.0, 0.25, 3.0], "float32")
+    assert normalize_lambda(lam) is lam
+    integers = normalize_lambda(np.array([0, 2]))
+    assert integers.dtype == "float64" and integers.tolist() == [0.0, 2.0]
+    factor = np.array([-0.5, 0.0, 2.0])
+    assert normalize_factor(factor) is factor
+    words = r"at index \(0,\) of an array of shape \(3,\); 1 of 3 elements are invalid"
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        normalize_lambda(factor)
+    with pytest.raises(revgrad.InvalidLambdaError, match=r"at index \(1, 0\) .*; 2 of 4 elements"):
+        normalize_factor(np.array([[-1.0, 0.0], [np.nan, np.inf]]))
+
+
+def test_an_error_shows_60_letters_at_most():
+    assert short_repr("a" * 58) == f"'{'a' * 58}'"
+    assert short_repr("a" * 59) == f"'{'a' * 56}..."

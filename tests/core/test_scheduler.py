@@ -218,6 +218,12 @@ def test_a_state_does_not_change_with_the_scheduler():
     assert state == ramp().state_dict() != scheduler.state_dict()
 
 
+def test_it_shows_what_it_was_made_of():
+    lam = LambdaVariable()
+    scheduler = LambdaScheduler(lam, LINE, 4)
+    assert (scheduler.variable, scheduler.schedule, scheduler.total_steps) == (lam, LINE, 4)
+
+
 def test_numpy_integers_count():
     scheduler = LambdaScheduler(None, Linear(), np.int64(4))
     scheduler.step(np.uint8(3))

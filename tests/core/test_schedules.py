@@ -495,3 +495,17 @@ def test_public_names_are_those_of_the_package_also_in_pickles():
 def test_annotations_resolve_though_the_classes_name_another_module():
     for cls in {type(schedule) for schedule in EXAMPLES}:
         assert set(cls.__dataclass_fields__) <= set(typing.get_type_hints(cls))
+
+
+def test_the_defaults_are_those_of_the_papers_and_the_docs():
+    assert Dann() == Dann(gamma=10, low=0, high=1)
+    assert Linear() == Linear(start=0, end=1)
+    assert Cosine() == Cosine(start=0, end=1)
+    assert Polynomial() == Polynomial(start=0, end=1, power=2)
+    assert InverseDecay() == InverseDecay(initial=0.01, alpha=10, beta=0.75)
+    assert Delayed(Dann(), 0.1) == Delayed(schedule=Dann(), until=0.1, hold=0)
+
+
+def test_the_names_are_those_of_the_module_that_they_are_imported_from():
+    for name in schedules.__all__:
+        assert getattr(schedules, name).__module__ in ("revgrad", "revgrad.schedules"), name
