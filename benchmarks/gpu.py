@@ -188,13 +188,15 @@ ROWS = {"torch": torch_rows, "jax": jax_rows, "tensorflow": tensorflow_rows}
 
 def main() -> int:
     """Print a row for each program."""
-    argparse.ArgumentParser(description=str(__doc__).splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("frameworks", nargs="*", metavar="FRAMEWORK", help="default: all")
+    args = parser.parse_args()
     wrong = False
-    for name, rows in ROWS.items():
+    for name in args.frameworks or ROWS:
         if importlib.util.find_spec(name) is None:
             print(f"{name:48} not installed")
             continue
-        for what, found in rows():
+        for what, found in ROWS[name]():
             print(f"{what:48} {found}", flush=True)
             wrong |= found == "WRONG"
     return int(wrong)
