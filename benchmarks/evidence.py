@@ -59,30 +59,32 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     words = "multiply the limits of time, on a machine that does other things as well"
     parser.add_argument("--patience", type=float, default=1, metavar="X", help=words)
+    parser.add_argument("--add", default="", metavar="ARGUMENTS", help="more for the commands")
     args = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     failed = [
         name
         for name in args.sections or SECTIONS
-        if not written(name, bool(args.sections), args.patience)
+        if not written(name, bool(args.sections), args.patience, args.add)
     ]
     if failed:
         print("failed:", ", ".join(failed))
     return int(bool(failed))
 
 
-def written(name: str, asked: bool, patience: float = 1) -> bool:
+def written(name: str, asked: bool, patience: float = 1, add: str = "") -> bool:
     """Run a section and write its file; return whether the command succeeded."""
     section = SECTIONS[name]
     missing = [each for each in section.needs.split() if not is_here(each)]
     if missing:
         print(f"{name}: left out, without {', '.join(missing)}", flush=True)
         return not asked
+    command = f"{section.command} {add}".strip()
     began = time.monotonic()
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", *section.command.split()],
+            [sys.executable, "-W", "ignore", *command.split()],
             cwd=ROOT / "benchmarks",
             env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdout=subprocess.PIPE,
@@ -98,7 +100,7 @@ def written(name: str, asked: bool, patience: float = 1) -> bool:
         )
     good = status == "exit code 0"
     lines = [
-        f"$ python benchmarks/{section.command}",
+        f"$ python benchmarks/{command}",
         *([] if good else [status]),
         f"{datetime.date.today()}, {time.monotonic() - began:.0f} s; {'; '.join(versions())}",
         "",

@@ -243,6 +243,8 @@ def tested(
     source = path.read_text(encoding="utf-8")
     every = list(mutants(file))
     chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
+    if time.monotonic() > until:
+        return [len(every), 0, 0, 0, 0], []
     worker = Worker(folder, framework)
     status, used = worker.run(tests, 0)
     if status:
