@@ -69,6 +69,8 @@ def test_errors_that_backends_raise():
         error = backend.unknown_lambda_error(object(), "a tensor", signed)
         assert type(error) is revgrad.InvalidLambdaError and str(error).startswith(f"{symbol} must")
         assert "a LambdaVariable, or a tensor; got an object of type builtins.obj" in str(error)
+    error = backend.learnable_lambda_error()
+    assert type(error) is revgrad.InvalidLambdaError and "Detach it from the graph" in str(error)
     assert str(backend.not_real_error("bool")).startswith("λ")
     assert str(backend.unknown_lambda_error(1, "a tensor")).startswith("λ")
 
