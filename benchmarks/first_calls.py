@@ -4,12 +4,18 @@ Run ``python benchmarks/first_calls.py``, or with ``--processes 20 --theano`` fo
 In each process one plugin is slow to import, its backend is slow to construct, and another plugin
 is broken. Prints how many processes were right, and what went wrong in the others: a second backend
 that was used, a second warning, an error, or a deadlock.
+
+With ``--installed 0 50 100 200`` it times the first call of one thread instead, with so many more
+distributions installed, a good plugin and one plugin that is broken at each of the four stages, in
+whatever order the folder has them. Prints the medians of the processor time over ``--processes``
+processes.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -131,12 +137,90 @@ def run(framework: str, folder: pathlib.Path) -> str:
     return "right" if found == right else json.dumps(found)
 
 
+GOOD = """
+import revgrad
+
+@revgrad.hookimpl
+def revgrad_backends():
+    return [revgrad.BackendSpec("good", ("good_plugin:Tensor",), "good_plugin:Backend")]
+
+class Tensor:
+    pass
+
+class Backend(revgrad.Backend):
+    def multiply_gradient(self, x, factor):
+        return x
+
+    reverse = multiply_gradient
+"""
+HOOK = "import revgrad\n\n@revgrad.hookimpl\ndef revgrad_backends({}):\n    {}\n"
+STAGES = {
+    "import": "raise RuntimeError('no such driver')",
+    "registration": HOOK.format("session", "return []"),
+    "hook": HOOK.format("", "raise KeyError('version')"),
+    "spec": HOOK.format("", "return [revgrad.BackendSpec('bad', ('nonsense',), 'a:B')]"),
+}
+TIMED = """
+import importlib.metadata, json, sys, time, warnings
+import good_plugin, revgrad  # as a model has imported its framework
+before = set(sys.modules)
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    x, times = good_plugin.Tensor(), []
+    for _ in range(3):
+        began = time.process_time()
+        assert revgrad.reverse(x, 1.0) is x
+        times.append(time.process_time() - began)
+stages = sorted(str(each.message).split("at stage ")[1].split(":")[0] for each in warned)
+assert stages == ["'hook'", "'import'", "'registration'", "'spec'"], stages
+installed = len(list(importlib.metadata.distributions()))
+print(json.dumps([times[0] * 1e3, times[2] * 1e6, installed]))
+"""
+
+
+def time_first_call(others: int, processes: int) -> None:
+    """Print the time of the first call with so many more distributions."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for number in range(others):
+            info = folder / f"other_{number}-1.dist-info"
+            info.mkdir()
+            metadata = (
+                f"Metadata-Version: 2.1\nName: other-{number}\nVersion: 1\n\n" + "text\n" * 500
+            )
+            (info / "METADATA").write_text(metadata)
+            if number % 2:
+                (info / "entry_points.txt").write_text(f"[console_scripts]\na{number} = a:b\n")
+        for stage, code in {"good": GOOD, **STAGES}.items():
+            info = folder / f"{stage}_plugin-1.dist-info"
+            info.mkdir()
+            metadata = f"Metadata-Version: 2.1\nName: {stage}-plugin\nVersion: 1\n"
+            (info / "METADATA").write_text(metadata)
+            (info / "entry_points.txt").write_text(f"[revgrad]\n{stage} = {stage}_plugin\n")
+            (folder / f"{stage}_plugin.py").write_text(code)
+        path = os.pathsep.join([name, str(TESTS.parents[1]), os.environ.get("PYTHONPATH", "")])
+        found = []
+        for _ in range(processes):
+            command = [sys.executable, "-c", TIMED]
+            environment = {**os.environ, "PYTHONPATH": path}
+            done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            found.append(json.loads(done.stdout))
+    first, third, installed = (statistics.median(each) for each in zip(*found))
+    print(f"{others:6} {installed:9.0f} {first:13.1f} {third:13.2f}", flush=True)
+
+
 def main() -> None:
     """Run the processes and count the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, default=200)
     parser.add_argument("--theano", action="store_true")
+    parser.add_argument("--installed", type=int, nargs="+", metavar="N")
     args = parser.parse_args()
+    if args.installed:
+        print("  more installed  first call, ms  later, µs")
+        for others in args.installed:
+            time_first_call(others, args.processes)
+        return
     with tempfile.TemporaryDirectory() as folder:
         install(pathlib.Path(folder))
         framework = "theano" if args.theano else "tape"

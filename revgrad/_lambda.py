@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from revgrad._names import set_module
-from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
+from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError, describe_error
 
 SWAPPED = " Are x and lam swapped? The call is reverse(x, lam)."
 _NOT_NUMBERS = {
@@ -143,8 +143,10 @@ def _normalize_number(value: Any, signed: bool) -> float:
         number = float(value)
     except OverflowError:  # an int too large for a float
         number = math.inf if value > 0 else -math.inf
+    except Exception as error:  # a third party's class of numbers
+        raise _invalid(value, f"float() of it fails: {describe_error(error)}.", signed) from error
     if number < 0 and not signed:
-        text = _short_repr(value)
+        text = short_repr(value)
         advice = f": pass {text[1:]}, not {text}" if text.startswith("-") else ""
         raise _invalid(value, f"The gradient is multiplied by -λ already{advice}.", signed)
     if not -math.inf < number < math.inf:  # torch.compile traces no math.isfinite()
@@ -381,14 +383,28 @@ def describe_value(value: Any) -> str:
     str
         For instance ``"-1 (int)"``.
     """
-    return f"{_short_repr(value)} ({type(value).__name__})"
+    return f"{short_repr(value)} ({type(value).__name__})"
 
 
-def _short_repr(value: Any) -> str:
+def short_repr(value: Any) -> str:
+    """Return the repr of any object, shortened where it is long.
+
+    Parameters
+    ----------
+    value : object
+        What an error has to show.
+
+    Returns
+    -------
+    str
+        At most 60 letters.
+    """
     try:
         text = repr(value)
     except ValueError:  # Python 3.11 and newer write no int of more than 4300 digits
         return "a huge number"
+    except Exception:  # a repr of a third party that fails, or one that is nested too deep
+        return "an object without a repr"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

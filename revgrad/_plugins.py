@@ -1,9 +1,10 @@
 """Find plugins, each on its own: one that is broken leaves the others working.
 
 pluggy isolates nothing by itself: its loader stops at the first import that fails, one raising
-hook fails the whole call, and a plugin whose hook does not match the specification stays half
-registered. So every entry point is loaded, registered and called by itself, and each failure is
-kept with the stage at which it happened.
+hook fails the whole call, a plugin whose hook does not match the specification stays half
+registered, and one that cannot be hashed fails every later call. So every entry point is loaded,
+registered and called by itself, with a plugin manager of its own, and each failure is kept with the
+stage at which it happened.
 """
 
 from __future__ import annotations
@@ -81,22 +82,19 @@ def discover() -> Tuple[List[DiscoveredSpec], List[PluginFailure]]:
     failures : list of PluginFailure
         One for each plugin that was left out.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    for name in disabled():
-        manager.set_blocked(name)
+    blocked = disabled()
     found: List[DiscoveredSpec] = []
     failures: List[PluginFailure] = []
     for name, distribution, load in entry_points():
-        if manager.is_blocked(name):
+        if name in blocked:
             continue
         stage = "import"
         try:
             plugin = load()
             stage = "registration"
-            _register(manager, plugin, name)
+            hook = _register(plugin, name)
             stage = "hook"
-            specs = _call(manager, plugin)
+            specs = _call(hook)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin that exits, or skips as a test does, is broken
@@ -150,22 +148,33 @@ def entry_points() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
         # unparsed: it is faster, and a malformed file of one of them is not our concern.
         try:
             text = distribution.read_text("entry_points.txt") or ""
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, OSError):
             continue
         if f"[{hookspecs.PROJECT}]" not in text:
             continue
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        name, where = _name_of(distribution)
         try:
             entry_points = list(distribution.entry_points)
         except Exception as error:  # what a malformed file raises differs from Python to Python
-            yield name, f"{name} {version}", _raising(error)
+            yield name, where, _raising(error)
             continue
         for entry_point in entry_points:
             # The first on the path wins, as it does for an import: an installed copy and a source
             # tree in the working directory announce the same plugin twice.
             if entry_point.group == hookspecs.PROJECT and (name, entry_point.name) not in seen:
                 seen.add((name, entry_point.name))
-                yield entry_point.name, f"{name} {version}", entry_point.load
+                yield entry_point.name, where, entry_point.load
+
+
+def _name_of(distribution: importlib.metadata.Distribution) -> Tuple[str, str]:
+    """Return the name of a distribution, and it with the version; METADATA may be damaged."""
+    try:
+        metadata = distribution.metadata
+        found = (metadata.get_all(key) or [""] for key in ("Name", "Version"))
+        name, version = (" ".join(each[0].split()) for each in found)
+    except Exception:
+        name = version = ""
+    return name or "unknown", f"{name or 'unknown'} {version or '(no version)'}"
 
 
 def _raising(error: Exception) -> Callable[[], Any]:
@@ -175,26 +184,24 @@ def _raising(error: Exception) -> Callable[[], Any]:
     return load
 
 
-def _register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
-    try:
-        manager.register(plugin, name=name)
-    except pluggy.PluginValidationError:
-        # Some versions of pluggy leave it half registered, and every later call would fail.
-        if manager.is_registered(plugin):
-            manager.unregister(plugin)
-        raise
-    # pluggy accepts a marked function of any name, so a misspelt hook would just never be called.
+def _register(plugin: Any, name: str) -> Any:
+    """Return the hook of a plugin, validated against the specification."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, name=name)
     hook = getattr(manager.hook, _HOOK)
-    if all(impl.plugin is not plugin for impl in hook.get_hookimpls()):
+    # pluggy accepts a marked function of any name, so a misspelt hook would just never be called.
+    if not hook.get_hookimpls():
         raise ValueError(
             f"{plugin!r} implements no hook of revgrad; decorate a function named {_HOOK} with "
             "revgrad.hookimpl"
         )
+    return hook
 
 
-def _call(manager: pluggy.PluginManager, plugin: Any) -> List[BackendSpec]:
-    others = [each for each in manager.get_plugins() if each is not plugin]
-    results: List[Any] = manager.subset_hook_caller(_HOOK, others)()
+def _call(hook: Any) -> List[BackendSpec]:
+    """Call the hook of a plugin and return its specs."""
+    results: List[Any] = hook()
     specs: List[BackendSpec] = []
     for result in results:
         if isinstance(result, BackendSpec):

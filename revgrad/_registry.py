@@ -15,7 +15,7 @@ import warnings
 import weakref
 from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
-from revgrad._lambda import SWAPPED
+from revgrad._lambda import SWAPPED, describe_value, short_repr
 from revgrad._names import did_you_mean
 from revgrad._tracers import evaluated_while_traced
 from revgrad.backend import Backend, BackendSpec
@@ -218,8 +218,8 @@ class Registry:
 
     def _unknown(self, name: object) -> BackendUnavailableError:
         return BackendUnavailableError(
-            f"There is no backend named {name!r}."
-            f"{did_you_mean(name, self._specs)} Known backends: "
+            f"There is no backend named {short_repr(name)}."
+            f"{did_you_mean(name, self._specs) if isinstance(name, str) else ''} Known backends: "
             f"{', '.join(self._specs)}.{self._broken()} Install the plugin that has it."
         )
 
@@ -296,14 +296,16 @@ def resolve_reference(reference: str) -> Any:
 
 def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
     if not isinstance(spec, BackendSpec):
-        return f"expected a revgrad.BackendSpec; got {spec!r} ({type(spec).__name__})"
+        return f"expected a revgrad.BackendSpec; got {describe_value(spec)}"
     problems = list(BackendSpec.problems(spec))  # not what a subclass makes of it
     if not problems and spec.name in specs:
         problems.append(
             f"the name is taken by the backend of {specs[spec.name].factory}: choose another, or "
             f"call revgrad.unregister({spec.name!r}) first"
         )
-    return f"the spec of backend {spec.name!r}: " + "; ".join(problems) if problems else ""
+    return (
+        f"the spec of backend {short_repr(spec.name)}: " + "; ".join(problems) if problems else ""
+    )
 
 
 def _advice(kind: type) -> str:

@@ -16,6 +16,7 @@ from revgrad._lambda import (
     normalize_factor,
     normalize_lambda,
     not_real_error,
+    short_repr,
     too_large_error,
     unknown_lambda_error,
 )
@@ -108,25 +109,29 @@ class BackendSpec:
         """
         found = []
         if not (isinstance(self.name, str) and re.fullmatch(r"[\w.-]+", self.name)):
-            found.append(f"name must be a word without spaces; got {self.name!r}")
+            found.append(f"name must be a word without spaces; got {short_repr(self.name)}")
         if not isinstance(self.claims, tuple) or not self.claims:
-            found.append(f"claims must be a tuple of 'module:qualname'; got {self.claims!r}")
+            found.append(
+                f"claims must be a tuple of 'module:qualname'; got {short_repr(self.claims)}"
+            )
         else:
             for claim in self.claims:
                 if not _is_reference(claim):
-                    found.append(f"a claim must read 'module:qualname'; got {claim!r}")
+                    found.append(f"a claim must read 'module:qualname'; got {short_repr(claim)}")
         if not _is_reference(self.factory):
-            found.append(f"factory must read 'module:qualname'; got {self.factory!r}")
+            found.append(f"factory must read 'module:qualname'; got {short_repr(self.factory)}")
         if not isinstance(self.requires, str):
-            found.append(f"requires must be a string; got {self.requires!r}")
-        if self.harness != "" and not _is_reference(self.harness):
-            found.append(f"harness must read 'module:qualname'; got {self.harness!r}")
+            found.append(f"requires must be a string; got {short_repr(self.requires)}")
+        if not (
+            _is_reference(self.harness) or (isinstance(self.harness, str) and not self.harness)
+        ):
+            found.append(f"harness must read 'module:qualname'; got {short_repr(self.harness)}")
         if not (isinstance(self.prepare, str) and re.fullmatch(f"({_DOTTED})?", self.prepare)):
-            found.append(f"prepare must be the name of a module; got {self.prepare!r}")
-        if self.contract != CONTRACT:
+            found.append(f"prepare must be the name of a module; got {short_repr(self.prepare)}")
+        if not (isinstance(self.contract, int) and self.contract == CONTRACT):
             found.append(
-                f"it is written against contract {self.contract!r}, and this revgrad holds "
-                f"contract {CONTRACT}: upgrade whichever of the two is older"
+                f"it is written against contract {short_repr(self.contract)}, and this revgrad "
+                f"holds contract {CONTRACT}: upgrade whichever of the two is older"
             )
         return tuple(found)
 

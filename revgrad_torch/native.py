@@ -128,6 +128,9 @@ class TorchNative(Native):
             # On the CPU whatever the default device is, and fit for autograd.
             with torch.inference_mode(False):
                 return torch.full((), value, dtype=dtype, device="cpu")
+        # PyTorch reads no other dtypes and orders of bytes; while it compiles, it has read it.
+        if not is_compiling() and not (value.dtype.char in "efd" and value.dtype.isnative):
+            value = value.astype(float)
         if (abs(value) > largest).any():
             raise too_large_error(value, x.dtype)
         return self.cast(torch.from_numpy(value).to(x.device), x)

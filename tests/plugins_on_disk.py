@@ -61,6 +61,10 @@ _BY_STAGE = {
             hook("return []", name="revgrad_backend"),
             "implements no hook of revgrad; decorate a function named revgrad_backends with",
         ),
+        "unhashable": (
+            "import sys\nsys.modules[__name__] = {}",
+            "ValueError: {} implements no hook of revgrad",
+        ),
     },
     "hook": {
         "hook": (hook("raise KeyError('version')"), "KeyError: 'version'"),
@@ -69,7 +73,7 @@ _BY_STAGE = {
         "nothing": (hook(f"[{spec('forgotten')}]"), "returned None; return its specs"),
     },
     "spec": {
-        "shy spec": (hook("return [Shy()]") + SHY, "RuntimeError: no words"),
+        "shy spec": (hook("return [Shy()]") + SHY, "got an object without a repr (Shy)"),
         "spec": (
             hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
             "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import pickle
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from tqdm import tqdm
 
+import checkpoints
 import digits
 import report
 from revgrad.schedules import Dann, InverseDecay
@@ -60,8 +60,7 @@ def run(make: Callable[..., Any], style: str, args: argparse.Namespace) -> None:
     }
     record: Dict[str, Any] = {"settings": settings, "done": [], "current": None, "seconds": 0.0}
     if args.resume and os.path.exists(args.checkpoint):
-        with open(args.checkpoint, "rb") as file:
-            record = pickle.load(file)
+        record = checkpoints.load(args.checkpoint)
         if record["settings"] != settings:
             sys.exit(
                 f"error: {args.checkpoint} is of another run: {record['settings']}; this one is "
@@ -72,7 +71,7 @@ def run(make: Callable[..., Any], style: str, args: argparse.Namespace) -> None:
 
     def keep(**changes: Any) -> None:
         record.update(changes, seconds=time.perf_counter() - began)
-        save(args.checkpoint, record)
+        checkpoints.save(args.checkpoint, record)
 
     network = make()
     jobs = [(seed, name) for seed in settings["seeds"] for name in RUNS]
@@ -151,11 +150,3 @@ def points(network: Any, data: digits.Digits) -> List[Any]:
     reduced = PCA(min(50, len(features)), random_state=0).fit_transform(features)
     plane = TSNE(random_state=0, perplexity=min(30, len(reduced) / 4)).fit_transform(reduced)
     return plane.round(2).tolist()  # type: ignore[no-any-return]
-
-
-def save(path: str, checkpoint: Dict[str, Any]) -> None:
-    """Write a checkpoint atomically: a crash leaves the old one intact."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path + ".new", "wb") as file:
-        pickle.dump(checkpoint, file)
-    os.replace(path + ".new", path)

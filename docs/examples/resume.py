@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import pickle
 import signal
-from typing import Any, Dict, Optional, Sequence
+from typing import Optional, Sequence
 
 import revgrad_theano.compat  # noqa: F401  before Theano, to run on a current Python
 
 import numpy as np
 import theano
 
+import checkpoints
 import problems
 import revgrad
 
@@ -45,23 +45,23 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     rng = np.random.RandomState(0)
     network.reset(0)
     if os.path.exists(args.checkpoint):
-        with open(args.checkpoint, "rb") as file:
-            checkpoint = pickle.load(file)
+        checkpoint = checkpoints.load(args.checkpoint)
+        scheduler.load_state_dict(checkpoint["scheduler"])  # first: it rejects another schedule
         network.set_state(checkpoint["network"])
-        scheduler.load_state_dict(checkpoint["scheduler"])
         rng.set_state(checkpoint["rng"])
         print(f"resumed: {scheduler}")
+    cut(args.log, scheduler.steps)
 
     while scheduler.steps < args.steps:
         source, target = (rng.choice(len(x), 30) for x in (problem.xs, problem.xt))
         lam = network.lam.value
         losses = network.train(problem.xs[source], problem.ys[source], problem.xt[target])
-        if scheduler.steps == args.die_at:
-            os.kill(os.getpid(), signal.SIGTERM)
         with open(args.log, "a") as log:
             print(scheduler.steps, repr(lam), *(repr(float(x)) for x in losses), file=log)
+        if scheduler.steps == args.die_at:
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows: the other
         scheduler.step()  # before saving: the checkpoint records this step as done
-        save(
+        checkpoints.save(
             args.checkpoint,
             {
                 "network": network.get_state(),
@@ -72,11 +72,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     print(f"done: {scheduler}")
 
 
-def save(path: str, checkpoint: Dict[str, Any]) -> None:
-    """Write a checkpoint atomically: a crash leaves the old one intact."""
-    with open(path + ".new", "wb") as file:
-        pickle.dump(checkpoint, file)
-    os.replace(path + ".new", path)
+def cut(log: str, steps: int) -> None:
+    """Remove the lines of steps that the checkpoint does not have: they are done again."""
+    if os.path.exists(log):
+        with open(log) as file:
+            lines = file.readlines()[:steps]
+        with open(log + ".new", "w") as file:
+            file.writelines(lines)
+        os.replace(log + ".new", log)
 
 
 if __name__ == "__main__":

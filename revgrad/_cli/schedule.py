@@ -15,6 +15,7 @@ import numpy as np
 
 from revgrad import schedules
 from revgrad._cli import console
+from revgrad._lambda import short_repr
 from revgrad.schedules import Schedule, progress
 from revgrad.schedules._arguments import as_integer
 
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([headings, *_rows(curves, range(steps + 1), repr)])
     else:
-        shown = np.linspace(0, steps, min(steps, ROWS) + 1).round().astype(int).tolist()
+        rows = min(steps, ROWS)
+        shown = [(2 * steps * row + rows) // (2 * rows) for row in range(rows + 1)]  # any int
         console.table(headings, list(_rows(curves, shown, "{:.6g}".format)))
     return 0
 
@@ -108,6 +110,8 @@ def _schedule(name: str, *arguments: str) -> Schedule:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return kind(**vars(given)) if kind else schedules.from_dict(json.loads(name))
+    except RecursionError:
+        raise ValueError(f"{short_repr(name)} is nested too deep") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{name} is not JSON: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, TypeVar,
 
 import numpy as np
 
-from revgrad._lambda import describe_value, lambda_as_float, normalize_lambda
+from revgrad._lambda import describe_value, lambda_as_float, normalize_lambda, short_repr
 from revgrad._names import did_you_mean, set_module
 from revgrad.exceptions import InvalidLambdaError
 from revgrad.schedules._arguments import as_number, check_schedule, is_real
@@ -22,6 +22,9 @@ Callback = Callable[[Any], Any]
 Kind = TypeVar("Kind", bound="Type[Schedule]")
 
 public = set_module("revgrad.schedules")
+
+DEPTH = 100
+"""How many schedules may contain one another in what `from_dict` reads."""
 
 KINDS: Dict[str, "Type[Schedule]"] = {}
 """The classes that `from_dict` knows, by name."""
@@ -184,7 +187,8 @@ def from_dict(plain: Mapping[str, Any]) -> Schedule:
     Raises
     ------
     ValueError
-        If the kind is unknown, or an argument is unknown, missing or invalid.
+        If the kind is unknown, an argument is unknown, missing or invalid, or more than 100
+        schedules contain one another.
 
     Examples
     --------
@@ -196,6 +200,11 @@ def from_dict(plain: Mapping[str, Any]) -> Schedule:
     ValueError: Unknown schedule 'dann'. Did you mean 'Dann'? Known schedules: Constant, Cosine, \
 Dann, Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled, Sequential.
     """
+    return _schedule(plain, DEPTH)
+
+
+def _schedule(plain: Any, depth: int) -> Schedule:
+    """Return the schedule that a plain dict describes, which contains at most `depth` levels."""
     if not isinstance(plain, Mapping) or "kind" not in plain:
         raise ValueError(
             "A schedule as a dict has the name of its class under 'kind', as in "
@@ -204,11 +213,14 @@ Dann, Delayed, Exponential, InverseDecay, Linear, Piecewise, Polynomial, Scaled,
     name = plain["kind"]
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(
-            f"Unknown schedule {name!r}.{did_you_mean(str(name).title(), KINDS)} "
+            f"Unknown schedule {short_repr(name)}."
+            f"{did_you_mean(name.title(), KINDS) if isinstance(name, str) else ''} "
             f"Known schedules: {', '.join(sorted(KINDS))}."
         )
+    if not depth:
+        raise ValueError(f"{name}: more than {DEPTH} schedules contain one another.")
     signature = inspect.signature(KINDS[name])
-    arguments = {key: _decode(value) for key, value in plain.items() if key != "kind"}
+    arguments = {key: _decode(value, depth - 1) for key, value in plain.items() if key != "kind"}
     try:
         signature.bind(**arguments)
     except TypeError as error:
@@ -270,7 +282,12 @@ def _encode(value: Any, strict: bool) -> Any:
     )
 
 
-def _decode(value: Any) -> Any:
+def _decode(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return from_dict(value)
-    return [_decode(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return _schedule(value, depth)
+    # The items of a list, and of a list in it: no schedule has lists that are nested deeper.
+    return [_item(each, depth) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _item(value: Any, depth: int) -> Any:
+    return _schedule(value, depth) if isinstance(value, Mapping) else value

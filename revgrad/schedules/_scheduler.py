@@ -223,7 +223,7 @@ class LambdaScheduler:
         steps = as_integer("LambdaScheduler", "steps of the state", state["steps"], least=0)
         saved = as_number("LambdaScheduler", "value of the state", state["value"])
         for name, ours in self.state_dict().items():
-            if name in ("total_steps", "schedule") and state[name] != ours:
+            if name in ("total_steps", "schedule") and not _equal(state[name], ours):
                 raise _mismatch(name, state[name], ours)
         with self._lock:
             self._move(steps, saved)
@@ -241,8 +241,25 @@ class LambdaScheduler:
         )
 
 
+def _equal(saved: Any, ours: Any) -> bool:
+    """Compare an item of a state, which may be an array that has no truth value."""
+    try:
+        return bool(saved == ours)
+    except Exception:
+        return False
+
+
+def _shown(saved: Any) -> str:
+    """Return an item of a state as a whole, unless its repr fails."""
+    try:
+        return str(saved)
+    except Exception:
+        return describe_value(saved)
+
+
 def _mismatch(name: str, saved: Any, ours: Any) -> ValueError:
     return ValueError(
-        f"The state belongs to another LambdaScheduler: its {name} is {saved}, here it is {ours}. "
-        "Construct the scheduler as it was when the state was saved, or start without the state."
+        f"The state belongs to another LambdaScheduler: its {name} is {_shown(saved)}, here it is "
+        f"{ours}. Construct the scheduler as it was when the state was saved, or start without the "
+        "state."
     )

@@ -6,6 +6,14 @@ from support.processes import python
 # No test fails because the machine is busy.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+# benchmarks/mutation.py runs each test hundreds of times.
+settings.register_profile(
+    "mutation",
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    parent=settings.get_profile("untimed"),
+)
 
 
 @pytest.fixture

@@ -90,6 +90,12 @@ def test_the_table_of_a_short_run_has_every_step():
     assert [row[2] for row in table(printed)[1:]] == ["0", "10", "20", "30", "40"]
 
 
+def test_the_table_of_a_run_that_is_longer_than_any_int64():
+    _, printed, _ = command("schedule", "linear", "--end", "10", "--steps", str(10**30))
+    assert [int(row[0]) for row in table(printed)[1:]] == [k * 10**29 for k in range(11)]
+    assert [row[2] for row in table(printed)[1:]] == [*map(str, range(11))]
+
+
 def test_csv_has_every_step_with_all_digits():
     status, printed, _ = command("schedule", "linear", "--end", ".7", "dann", "--steps=7", "--csv")
     headings, *rows = csv.reader(io.StringIO(printed))

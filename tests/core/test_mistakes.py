@@ -70,6 +70,23 @@ def no_name(name, words):
     return lambda: getattr(revgrad, name), AttributeError, words
 
 
+class Unwritten(float):
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
+class NotFloat(float):
+    def __float__(self):
+        raise RuntimeError("no number")
+
+
+NESTED_LIST, NESTED, NESTED_101 = [], {}, {"kind": "Dann"}
+for _ in range(5000):
+    NESTED_LIST = [NESTED_LIST]
+    NESTED = {"kind": "Scaled", "scale": 1, "schedule": NESTED}
+for _ in range(100):
+    NESTED_101 = {"kind": "Scaled", "scale": 1, "schedule": NESTED_101}
+
 MISTAKES = [
     # λ that is not one
     not_a_lambda(-1, "-1 (int). The gradient is multiplied by -λ already: pass 1, not -1."),
@@ -98,6 +115,9 @@ MISTAKES = [
     (lambda: reverse(X, object()), InvalidLambdaError, "got an object of type builtins.object."),
     (lambda: reverse(X, lambda p: p), InvalidLambdaError, "call it with the progress p in [0, 1]"),
     (lambda: LambdaVariable(np.ones(2)), InvalidLambdaError, "(ndarray). Expected a scalar."),
+    not_a_lambda(Unwritten(-1), "an object without a repr (Unwritten). The gradient is multiplied"),
+    not_a_lambda(NotFloat(1), "1.0 (NotFloat). float() of it fails: RuntimeError: no number."),
+    not_a_lambda(NESTED_LIST, "an object without a repr (list). Pass an array that broadcasts"),
     # a factor that is not one
     not_a_factor(math.nan, "nan (float). Check the code that computed it."),
     not_a_factor("1", "'1' (str). It is text: convert it with float()."),
@@ -145,12 +165,16 @@ MISTAKES = [
     ),
     no_backend(get_backend, "Did you mean 'torch'? Known", name="pytorch"),
     no_backend(get_backend, "There is no backend named ['a'].", name=["a"]),
+    no_backend(get_backend, "named an object without a repr. Known", name=Unwritten(1)),
     no_name("GradientReversal", f"package of your framework, such as {PACKAGES}"),
     no_name("grad_reverse", "no attribute 'grad_reverse'; it has AmbiguousBa"),
     # schedules and progress
     not_a_dict_of_one({"kind": "dann"}, "'dann'. Did you mean 'Dann'? Known schedules: "),
     not_a_dict_of_one({"kind": "step"}, "Unknown schedule 'step'. Known schedules: Con"),
     not_a_dict_of_one("Dann", "got 'Dann' (str)"),
+    not_a_dict_of_one(NESTED, "more than 100 schedules contain one another"),
+    not_a_dict_of_one(NESTED_101, "more than 100 schedules contain one another"),
+    not_a_dict_of_one({"kind": Unwritten(1)}, "Unknown schedule an object without a repr."),
     *(
         (lambda total=total: progress(1, total), ValueError, f"progress: {HORIZON}{total!r} (")
         for total in (0, -1, 1.0, 10.5, True, "10", None, math.inf, np.ones(2))
@@ -220,6 +244,7 @@ BETWEEN = "expected a number of seconds > 0 and < 1e6; got "
         ("schedule linear --gamma 1", "unrecognized arguments: --gamma 1"),
         ("schedule {", "{ is not JSON"),
         ('schedule {"kind":"dann"}', "Unknown schedule 'dann'"),
+        pytest.param("schedule " + '{"a":' * 100000, "is nested too deep", id="nested"),
         ("schedule dann --plot no-folder/a.png", "--plot no-folder/a.png: "),
     ],
 )

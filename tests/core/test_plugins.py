@@ -4,6 +4,7 @@ Each test installs real distributions (a module and its metadata) into a folder 
 interpreter with that folder on its path.
 """
 
+import pytest
 from plugins_on_disk import BROKEN, GOOD, STAGE
 
 USE = """
@@ -121,6 +122,26 @@ def test_malformed_metadata_of_a_plugin_is_a_failure_of_that_plugin(install, run
     assert "reversed by good" in printed and "[1.]" in printed
     assert "revgrad plugin 'other' of other 1.5 was left out at stage 'import'" in printed
     assert "its entry_points.txt does not parse" in printed
+
+
+@pytest.mark.parametrize("metadata", [b"Name: caf\xe9\n", b"Name:\nVersion:\n", None], ids=repr)
+def test_a_distribution_without_a_name_leaves_the_others_working(install, run, tmp_path, metadata):
+    install("good-plugin", GOOD)
+    install("other", BROKEN["import"][0])
+    path = tmp_path / "site" / "other-1.5.dist-info" / "METADATA"
+    path.unlink() if metadata is None else path.write_bytes(metadata)
+    printed = run(USE)
+    assert "reversed by good" in printed
+    assert "revgrad plugin 'other' of unknown (no version) was left out" in printed
+
+
+def test_an_entry_points_file_that_cannot_be_read_is_skipped(install, run, tmp_path):
+    install("good-plugin", GOOD)
+    install("other", "")
+    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
+    path.unlink()
+    path.symlink_to(path)
+    assert "reversed by good" in run(USE)
 
 
 def test_a_plugin_may_look_at_revgrad_while_it_loads(install, run):

@@ -218,11 +218,22 @@ def test_a_state_does_not_change_with_the_scheduler():
     assert state == ramp().state_dict() != scheduler.state_dict()
 
 
+def test_it_shows_what_it_was_made_of():
+    lam = LambdaVariable()
+    scheduler = LambdaScheduler(lam, LINE, 4)
+    assert (scheduler.variable, scheduler.schedule, scheduler.total_steps) == (lam, LINE, 4)
+
+
 def test_numpy_integers_count():
     scheduler = LambdaScheduler(None, Linear(), np.int64(4))
     scheduler.step(np.uint8(3))
     assert json.dumps(scheduler.state_dict())
     assert (scheduler.steps, scheduler.total_steps) == (3, 4)
+
+
+class Wordless:
+    def __repr__(self):
+        raise RuntimeError("no words")
 
 
 @pytest.mark.parametrize(
@@ -234,6 +245,8 @@ def test_numpy_integers_count():
         ({**ramp().state_dict(), "steps": -1}, "steps of the state must be an integer >= 0"),
         ({**ramp().state_dict(), "steps": 1.5}, "steps of the state must be an integer >= 0"),
         ({**ramp().state_dict(), "value": "0"}, "value of the state must be a finite number >= 0"),
+        ({**ramp().state_dict(), "total_steps": np.ones(2)}, "its total_steps is [1. 1.], here it"),
+        ({**ramp().state_dict(), "schedule": Wordless()}, "its schedule is an object without a re"),
     ],
 )
 def test_an_invalid_state_is_rejected(state, words):

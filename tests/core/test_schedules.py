@@ -495,3 +495,43 @@ def test_public_names_are_those_of_the_package_also_in_pickles():
 def test_annotations_resolve_though_the_classes_name_another_module():
     for cls in {type(schedule) for schedule in EXAMPLES}:
         assert set(cls.__dataclass_fields__) <= set(typing.get_type_hints(cls))
+
+
+def test_the_defaults_are_those_of_the_papers_and_the_docs():
+    assert Dann() == Dann(gamma=10, low=0, high=1)
+    assert Linear() == Linear(start=0, end=1)
+    assert Cosine() == Cosine(start=0, end=1)
+    assert Polynomial() == Polynomial(start=0, end=1, power=2)
+    assert InverseDecay() == InverseDecay(initial=0.01, alpha=10, beta=0.75)
+    assert Delayed(Dann(), 0.1) == Delayed(schedule=Dann(), until=0.1, hold=0)
+
+
+def test_the_names_are_those_of_the_module_that_they_are_imported_from():
+    for name in schedules.__all__:
+        assert getattr(schedules, name).__module__ in ("revgrad", "revgrad.schedules"), name
+
+
+# As 0.1.0 writes them: they stay readable.
+WRITTEN_BY_0_1_0 = r"""
+{"kind": "Constant", "value": 0.3}
+{"kind": "Dann", "gamma": 10.0, "low": 0.0, "high": 1.0}
+{"kind": "Linear", "start": 0.0, "end": 1.0}
+{"kind": "Cosine", "start": 0.0, "end": 1.0}
+{"kind": "Exponential", "start": 1.0, "end": 0.1}
+{"kind": "Polynomial", "start": 0.0, "end": 1.0, "power": 2.0}
+{"kind": "InverseDecay", "initial": 0.01, "alpha": 10.0, "beta": 0.75}
+{"kind": "Piecewise", "points": [[0.2, 0.0], [0.4, 1.0]]}
+{"kind": "Delayed", "schedule": {"kind": "Linear", "start": 0.0, "end": 1.0}, "until": 0.1, "hold": 0.0}
+{"kind": "Sequential", "schedules": [{"kind": "Constant", "value": 0.0}, {"kind": "Constant", "value": 1.0}], "boundaries": [0.5]}
+{"kind": "Scaled", "schedule": {"kind": "Constant", "value": 1.0}, "scale": 0.5}
+"""
+
+
+def test_what_0_1_0_wrote_is_read():
+    plain = [json.loads(line) for line in WRITTEN_BY_0_1_0.split("\n") if line]
+    assert [from_dict(each).to_dict() for each in plain] == plain
+    assert {each["kind"] for each in plain} == set(schedules._base.KINDS)
+    state = {"steps": 3, "total_steps": 4, "schedule": plain[2], "value": 0.75}
+    scheduler = revgrad.LambdaScheduler(revgrad.LambdaVariable(), Linear(), 4)
+    scheduler.load_state_dict(state)
+    assert scheduler.state_dict() == state and scheduler.variable.value == 0.75

@@ -60,6 +60,11 @@ def test_a_bad_value_is_rejected_and_changes_nothing(bad):
     assert lam.value == 0.5 and cell == [0.5]
 
 
+def test_it_is_0_at_first_and_is_imported_from_revgrad():
+    assert revgrad.LambdaVariable().value == 0.0
+    assert revgrad.LambdaVariable.__module__ == "revgrad"
+
+
 @pytest.mark.parametrize(
     "twin", [copy.copy, copy.deepcopy, lambda lam: pickle.loads(pickle.dumps(lam))]
 )

@@ -68,9 +68,14 @@ def test_a_killed_training_run_goes_on_as_if_nothing_had_been(style, tmp_path):
     assert lams == [revgrad.schedules.Dann()(step / 60) for step in range(60)]
 
 
-def test_the_checkpoint_of_another_ramp_is_rejected(tmp_path):
+def test_the_checkpoint_of_another_ramp_and_one_that_is_cut_short_are_rejected(tmp_path):
     resume(tmp_path, "theano", "one", "--die-at", "2")
     status, printed = resume(tmp_path, "theano", "one", "--steps", "61")
+    checkpoint = tmp_path / "one.checkpoint"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: random.randrange(len(content))])
+    cut_short, words = resume(tmp_path, "theano", "one")
+    assert cut_short == 1 and words.startswith("error: one.checkpoint is not a whole checkpoint (")
     assert status != 0
     assert (
         "The state belongs to another LambdaScheduler: its total_steps is 60, here it is 61."

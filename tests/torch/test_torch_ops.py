@@ -1,5 +1,6 @@
 """`reverse_gradient` in each mode of PyTorch."""
 
+import numpy as np
 import pytest
 import torch
 import torch._dynamo.testing
@@ -26,6 +27,12 @@ def same(value, expected):
 
 
 # --- eager ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble", ">i4"])
+def test_an_array_of_a_dtype_or_order_of_bytes_that_pytorch_does_not_read(dtype):
+    lam = np.array([0.5, 2]).astype(dtype)
+    same(gradient(lambda x: reverse_gradient(x, lam), X), [-float(each) for each in lam])
 
 
 def test_nothing_is_copied_and_nothing_but_lam_is_saved():

@@ -1,0 +1,135 @@
+"""Make the page docs/explanation/evidence.md: run everything that it shows, and write the tables.
+
+Run ``tox run -e evidence``, or ``python benchmarks/evidence.py`` for all the sections whose
+packages are installed, ``python benchmarks/evidence.py fuzz faults`` for some. Each section is a
+command with a limit of time, all of them together an hour. What a command prints is written to
+docs/explanation/evidence/ with the command, the date and the versions above it; the page includes
+these files. The file of a section that was not run stays as it was. The exit code is 1 if a command
+failed; its file says so.
+"""
+
+import argparse
+import datetime
+import importlib.util
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from typing import List, NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "explanation" / "evidence"
+
+
+class Section(NamedTuple):
+    """A command, the modules without which it is left out, and how many minutes it may take."""
+
+    command: str
+    needs: str
+    minutes: float
+
+
+SECTIONS = {
+    "clauses": Section("clauses.py", "pluggy torch jax", 8),
+    "clauses-pages": Section("clauses.py --pages", "", 1),
+    "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
+    "soak": Section("soak.py --reversals 20000", "torch jax", 12),
+    "mutation": Section("mutation.py --minutes 16", "cosmic_ray", 18),
+    "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
+    "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 2),
+    "first-calls": Section("first_calls.py --processes 20", "pluggy", 2),
+    # The checkouts: see published_graph_tests.py.
+    "peers": Section(
+        "published_graph_tests.py treeano={0}treeano tfu={0}tfu tensorflow-models={0}models".format(
+            "../results/checkouts/"
+        ),
+        "theano tensorflow results/checkouts/treeano",
+        3,
+    ),
+    "gpu": Section("gpu.py", "torch jax tensorflow", 2),
+}
+
+
+def main() -> int:
+    """Run the sections and write their files."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    words = "multiply the limits of time, on a machine that does other things as well"
+    parser.add_argument("--patience", type=float, default=1, metavar="X", help=words)
+    parser.add_argument("--add", default="", metavar="ARGUMENTS", help="more for the commands")
+    args = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    failed = [
+        name
+        for name in args.sections or SECTIONS
+        if not written(name, bool(args.sections), args.patience, args.add)
+    ]
+    if failed:
+        print("failed:", ", ".join(failed))
+    return int(bool(failed))
+
+
+def written(name: str, asked: bool, patience: float = 1, add: str = "") -> bool:
+    """Run a section and write its file; return whether the command succeeded."""
+    section = SECTIONS[name]
+    missing = [each for each in section.needs.split() if not is_here(each)]
+    if missing:
+        print(f"{name}: left out, without {', '.join(missing)}", flush=True)
+        return not asked
+    command = f"{section.command} {add}".strip()
+    began = time.monotonic()
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", *command.split()],
+            cwd=ROOT / "benchmarks",
+            env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60 * section.minutes * patience,
+        )
+        printed, status = done.stdout, f"exit code {done.returncode}"
+        sys.stderr.write(done.stderr.decode("utf-8", "replace")[-2000:])
+    except subprocess.TimeoutExpired as error:
+        printed, status = (
+            error.stdout or b"",
+            f"stopped after {section.minutes * patience:g} minutes",
+        )
+    good = status == "exit code 0"
+    lines = [
+        f"$ python benchmarks/{command}",
+        *([] if good else [status]),
+        f"{datetime.date.today()}, {time.monotonic() - began:.0f} s; {'; '.join(versions())}",
+        "",
+        printed.decode("utf-8", "replace").rstrip(),
+    ]
+    text = "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"
+    (FOLDER / f"{name}.txt").write_text(text, encoding="utf-8")
+    print(f"{name}: {status}, {time.monotonic() - began:.0f} s", flush=True)
+    return good
+
+
+def is_here(what: str) -> bool:
+    """Say whether a module is installed, or a path exists in the repository."""
+    if "/" in what:
+        return (ROOT / what).exists()
+    return importlib.util.find_spec(what) is not None
+
+
+def versions() -> List[str]:
+    """Return the versions of Python, the machine, and the frameworks."""
+    found = [f"Python {platform.python_version()}", f"{platform.machine()}, {os.cpu_count()} cores"]
+    names = ("numpy", "torch", "tensorflow-cpu", "keras", "jax", "pytensor", "autograd", "Theano")
+    for name in names:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""Mutation testing: change one thing in the code, and see whether a test fails.
+
+Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
+hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py`` for some of the files
+in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed, ``--minutes 10``
+to stop then. cosmic-ray makes the mutants; each is tested in a forked process that has imported
+everything else, in a copy of the repository. mutation.txt lists mutants that cannot be told from
+the original, or that no test is meant to kill, grouped by reason. Prints a table and every mutant
+that survives; the exit code is 1 if there is one, or if one of the list is killed.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+from theano_own_tests import read_known
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KNOWN = pathlib.Path(__file__).with_suffix(".txt")
+LAMBDA = "test_lambda test_reference test_variable test_mistakes"
+RAMPS = "test_schedules test_schedule_backend test_scheduler test_migration test_mistakes"
+# Of test_mistakes.py those tests start processes, which kill no mutant of λ or of a schedule.
+PROCESSES = "cannot_be_checked or an_unknown_name or missing or mistyped"
+
+
+def core(names: str) -> List[str]:
+    """Return the paths of tests of the core; those that are quick and likely to fail come first."""
+    return ["-k", f"not ({PROCESSES})", *(f"tests/core/{name}.py" for name in names.split())]
+
+
+# Of each file the tests that may kill a mutant of it, and the framework that they import.
+TARGETS: Dict[str, Tuple[str, List[str]]] = {
+    "revgrad/_lambda.py": ("", core(LAMBDA)),
+    "revgrad/_variable.py": ("", core("test_variable test_lambda test_scheduler test_mistakes")),
+    "revgrad/_native.py": ("", [*core(LAMBDA), "tests/autograd"]),
+    "revgrad/reference.py": ("", core("test_reference test_lambda test_mistakes")),
+    "revgrad/backend.py": (
+        "",
+        [*core("test_registry test_mistakes test_plugins"), "tests/autograd"],
+    ),
+    "revgrad/_reverse.py": (
+        "",
+        [*core("test_registry test_mistakes test_import"), "tests/autograd"],
+    ),
+    "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import")[2:]),
+    "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry")[2:]),
+    "revgrad/schedules/_arguments.py": ("", core(RAMPS)),
+    "revgrad/schedules/_base.py": ("", core(RAMPS)),
+    "revgrad/schedules/_joins.py": ("", core(RAMPS)),
+    "revgrad/schedules/_progress.py": ("", core(RAMPS)),
+    "revgrad/schedules/_ramps.py": ("", core(RAMPS)),
+    "revgrad/schedules/_scheduler.py": ("", core("test_scheduler test_mistakes test_migration")),
+    "revgrad_autograd/ops.py": ("autograd", ["tests/autograd"]),
+    "revgrad_autograd/native.py": ("autograd", ["tests/autograd"]),
+    "revgrad_torch/ops.py": (
+        "torch",
+        ["tests/torch/test_torch_ops.py", "tests/torch/test_torch_contract.py"],
+    ),
+    "revgrad_torch/modules.py": ("torch", ["tests/torch/test_torch_modules.py"]),
+    "revgrad_jax/ops.py": ("jax", ["tests/jax/test_jax_ops.py", "tests/jax/test_jax_contract.py"]),
+}
+
+# A boundary and the opposite of each comparison, and one other operator for each.
+OPERATORS = """
+    ReplaceComparisonOperator_Eq_NotEq ReplaceComparisonOperator_NotEq_Eq
+    ReplaceComparisonOperator_Lt_LtE ReplaceComparisonOperator_Lt_GtE
+    ReplaceComparisonOperator_LtE_Lt ReplaceComparisonOperator_LtE_Gt
+    ReplaceComparisonOperator_Gt_GtE ReplaceComparisonOperator_Gt_LtE
+    ReplaceComparisonOperator_GtE_Gt ReplaceComparisonOperator_GtE_Lt
+    ReplaceComparisonOperator_Is_IsNot ReplaceComparisonOperator_IsNot_Is
+    ReplaceBinaryOperator_Add_Sub ReplaceBinaryOperator_Sub_Add ReplaceBinaryOperator_Mul_Div
+    ReplaceBinaryOperator_Div_Mul ReplaceBinaryOperator_FloorDiv_Mul ReplaceBinaryOperator_Mod_Mul
+    ReplaceBinaryOperator_Pow_Mul ReplaceBinaryOperator_BitOr_BitAnd
+    ReplaceBinaryOperator_BitAnd_BitOr ReplaceUnaryOperator_Delete_USub
+    ReplaceUnaryOperator_Delete_Not ReplaceUnaryOperator_Delete_Invert AddNot ReplaceTrueWithFalse
+    ReplaceFalseWithTrue ReplaceAndWithOr ReplaceOrWithAnd ReplaceBreakWithContinue
+    ReplaceContinueWithBreak ExceptionReplacer NumberReplacer RemoveDecorator ZeroIterationForLoop
+"""
+
+
+class Mutant(NamedTuple):
+    """A file with one change, and the change in one line."""
+
+    code: str
+    change: str
+
+
+def mutants(file: str) -> Iterator[Mutant]:
+    """Yield the mutants of a file."""
+    import cosmic_ray.plugins
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.operators.operator import Operator
+
+    class ReturnNone(Operator):  # type: ignore[misc]
+        """Return None in place of a value."""
+
+        def mutation_positions(self, node: Any) -> Iterator[Any]:
+            if node.type == "return_stmt" and node.children[1].get_code().strip() != "None":
+                yield node.start_pos, node.end_pos
+
+        def mutate(self, node: Any, index: int) -> Any:
+            from parso.python.tree import Name
+
+            node.children[1] = Name(" None", node.children[1].start_pos)
+            return node
+
+        @classmethod
+        def examples(cls) -> Any:
+            return ()
+
+    source = (ROOT / file).read_text(encoding="utf-8")
+    tree, seen = get_ast(source), set()
+    kinds = [cosmic_ray.plugins.get_operator(f"core/{each}") for each in OPERATORS.split()]
+    for kind in (*kinds, ReturnNone):
+        count = sum(len(list(kind().mutation_positions(node))) for node in ast_nodes(tree))
+        for occurrence in range(count):
+            code = mutate_code(source, kind(), occurrence)
+            if code is None or code in seen:
+                continue
+            seen.add(code)
+            change = described(source, code)
+            # Of type checkers only.
+            if "- @overload" not in change and "TYPE_CHECKING" not in change:
+                yield Mutant(code, f"{file}: {change}")
+
+
+def described(before: str, after: str) -> str:
+    """Return a change in one line, without the number of the line, which other changes move."""
+    old, new = before.splitlines(), after.splitlines()
+    differs = (i for i, (a, b) in enumerate(zip(old, new)) if a.strip() != b.strip())
+    first = next(differs, len(old) - 1)
+    step = 1 if old[first].lstrip().startswith("@") else -1
+    around = old[first:] if step == 1 else old[first::-1]
+    names = (re.match(r"\s*(?:async )?(?:def|class) (\w+)", line) for line in around)
+    name = next((found[1] for found in names if found), "module")
+    lines = [each for each in difflib.ndiff(old, new) if each[0] in "-+" and each[1:].strip()]
+    lines.sort(key=lambda each: each[0] == "+")
+    return f"{name}: " + "  ".join(re.sub(r"\s+", " ", each).strip() for each in lines)
+
+
+# --- in a process that has imported everything but revgrad ----------------------------------------
+
+WORKER = """
+import importlib, json, os, sys
+for name in ("pytest", "_pytest.doctest", "hypothesis.extra.numpy", "numpy.testing", "pluggy",
+             "mpmath", "rich.table", "csv", "unittest.mock", sys.argv[1]):
+    if name:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass
+import pytest
+assert not any(name.startswith("revgrad") for name in sys.modules)
+for line in sys.stdin:
+    seconds, *arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        import resource
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        if not seconds:  # the tests without a mutant: their output is shown
+            os.dup2(2, 1)
+        else:
+            os.dup2(null, 1), os.dup2(null, 2)
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        code = pytest.main(arguments)
+        sys.stdout.flush()
+        os._exit(int(code))
+    print(child, flush=True)
+    _, status, usage = os.wait4(child, 0)
+    print(status, usage.ru_utime + usage.ru_stime, flush=True)
+"""
+QUICK = [
+    "-x",
+    "-q",
+    "-rN",
+    "--disable-warnings",
+    "-p",
+    "no:cacheprovider",
+    "--hypothesis-profile=mutation",
+]
+
+
+class Worker:
+    """A process that forks one for each run of the tests, in a copy of the repository."""
+
+    def __init__(self, folder: str, framework: str) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": folder,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONHASHSEED": "0",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER, framework],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, tests: List[str], seconds: int) -> Tuple[int, float]:
+        """Run tests for at most so many seconds of the processor; return the status and those."""
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps([seconds, *QUICK, *tests]), file=self.process.stdin, flush=True)
+        child = int(self.process.stdout.readline())
+        # A test that waits uses no processor: it is killed after a longer time.
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
+        signal.alarm(20 * seconds or 1200)
+        status, used = self.process.stdout.readline().split()
+        signal.alarm(0)
+        return int(status), float(used)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def tested(
+    file: str, args: argparse.Namespace, folder: str, until: float
+) -> Tuple[List[int], List[str]]:
+    """Test the mutants of a file; return the counts of a row of the table, and the differences."""
+    framework, tests = TARGETS[file]
+    known = read_known(KNOWN.read_text(encoding="utf-8"))
+    path = pathlib.Path(folder, file)
+    source = path.read_text(encoding="utf-8")
+    every = list(mutants(file))
+    chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
+    if time.monotonic() > until:
+        return [len(every), 0, 0, 0, 0], []
+    worker = Worker(folder, framework)
+    status, used = worker.run(tests, 0)
+    if status:
+        raise SystemExit(f"the tests of {file} fail without a mutant: {' '.join(tests)}")
+    done = killed = listed = 0
+    differences = []
+    for mutant in chosen:
+        if time.monotonic() > until:
+            break
+        # Python would take a compiled file of the same second and size for that of the mutant.
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            compiled.unlink()
+        path.write_text(mutant.code, encoding="utf-8")
+        status, _ = worker.run(tests, int(10 + 5 * used))
+        done += 1
+        killed += bool(status)
+        if mutant.change in known:
+            listed += not status
+            if status:
+                differences.append(f"killed, but listed: {mutant.change}")
+        elif not status:
+            differences.append(f"survived: {mutant.change}")
+            print(differences[-1], file=sys.stderr, flush=True)
+    path.write_text(source, encoding="utf-8")
+    worker.close()
+    return [len(every), done, killed, listed, done - killed - listed], differences
+
+
+def main() -> int:
+    """Test the mutants and print the table."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="default: all whose framework is here"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
+    parser.add_argument("--minutes", type=float, default=1e9)
+    args = parser.parse_args()
+    until = time.monotonic() + 60 * args.minutes
+    print(f"{'file':36} mutants tested killed listed survived", flush=True)
+    differences: List[str] = []
+    sums = [0] * 5
+    with tempfile.TemporaryDirectory() as folder:
+        ignore = shutil.ignore_patterns("__pycache__", ".*", "build", "dist", "_build", "results")
+        shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=ignore)
+        for file in args.files or TARGETS:
+            if not args.files and not installed(TARGETS[file][0]):
+                continue
+            counts, found = tested(file, args, folder, until)
+            differences += found
+            sums = [a + b for a, b in zip(sums, counts)]
+            print(f"{file:36}", *row(counts), flush=True)
+    print(f"{'all':36}", *row(sums))
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{usage.ru_utime + usage.ru_stime:.0f} s of processor time")
+    print(*differences, sep="\n")
+    return int(bool(differences))
+
+
+def installed(framework: str) -> bool:
+    """Say whether a framework is installed."""
+    import importlib.util
+
+    return not framework or importlib.util.find_spec(framework) is not None
+
+
+def row(counts: List[int]) -> Iterator[str]:
+    """Yield the numbers of a row, each under its heading."""
+    for count, width in zip(counts, (7, 6, 6, 6, 8)):
+        yield f"{count:{width}}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""Some examples of each target of benchmarks/fuzz.py, which runs for longer."""
+
+import pathlib
+import sys
+import warnings
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+import fuzz  # noqa: E402
+
+
+@pytest.mark.parametrize("target", fuzz.TARGETS)
+def test_it_works_or_ends_in_a_documented_error(target):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fuzz.examples(fuzz.TARGETS[target], 25)
+
+
+def test_the_audit_hook_sees_code_that_is_executed():
+    with pytest.raises(AssertionError, match="exec"), fuzz.no_code():
+        exec("3")
