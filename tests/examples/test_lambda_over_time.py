@@ -75,7 +75,7 @@ def test_the_checkpoint_of_another_ramp_and_one_that_is_cut_short_are_rejected(t
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[: random.randrange(len(content))])
     cut_short, words = resume(tmp_path, "theano", "one")
-    assert cut_short == 1 and words.startswith("error: one.checkpoint is not a whole checkpoint (")
+    assert cut_short == 1 and "error: one.checkpoint is not a whole checkpoint (" in words
     assert status != 0
     assert (
         "The state belongs to another LambdaScheduler: its total_steps is 60, here it is 61."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import json
 import signal
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.processes import installed
 
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
@@ -65,7 +66,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("style", ["theano", "lasagne", "torch", "jax", "keras"])
 @pytest.mark.parametrize("adversarial", [True, False], ids=["adversarial", "plain"])
 def test_by_hand_is_the_network_of_each_framework(style, adversarial, problem):
-    if importlib.util.find_spec({"jax": "optax"}.get(style, style)) is None:
+    if not installed({"jax": "optax"}.get(style, style)):
         pytest.skip(f"{style} is not installed")
     module = importlib.import_module(f"dann_{style}")
     options = {"features": (5,), "learning_rate": 0.1}
@@ -193,10 +194,12 @@ def finish(process, code=0):
     return out if code == 0 else errors
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folder, tmp_path):
     whole, record = tmp_path / "whole.jsonl", tmp_path / "made" / "risks.jsonl"
-    only = "--source", "books"
+    only = "--source", "books", "--epochs", "30"  # long enough to be interrupted
     expected = finish(start(folder, whole, *only))
     assert "books        dvd " in expected
     killed = start(folder, record, *only)
@@ -215,7 +218,7 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folde
     assert first == again and sorted(rows) == sorted(others)
     assert len(rows) == 2 * 2 * 10  # splits, sizes, λ
     errors = finish(start(folder, record, *only, "--batch", "10"), 1)
-    assert "error: " in errors and "this run is {'epochs': 3, 'batch': 10," in errors
+    assert "error: " in errors and "this run is {'epochs': 30, 'batch': 10," in errors
     assert "Run with those, or pass another file to --record." in errors
 
 
@@ -242,7 +245,8 @@ def test_selection_says_what_is_missing(folder, tmp_path):
 
 
 def test_an_example_trains_with_what_is_selected(folder, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("torch")
+    if not installed("torch"):
+        pytest.skip("torch is not installed")
     import dann_torch
 
     options = ["amazon", str(folder), "--select", "--splits", "1", "--epochs", "3", "--batch", "20"]
