@@ -117,7 +117,7 @@ MISTAKES = [
     (lambda: LambdaVariable(np.ones(2)), InvalidLambdaError, "(ndarray). Expected a scalar."),
     not_a_lambda(Unwritten(-1), "an object without a repr (Unwritten). The gradient is multiplied"),
     not_a_lambda(NotFloat(1), "1.0 (NotFloat). float() of it fails: RuntimeError: no number."),
-    not_a_lambda(NESTED_LIST, "an object without a repr (list). Pass an array that broadcasts"),
+    (lambda: reverse(X, NESTED_LIST), InvalidLambdaError, "(list). Pass an array that broadcasts"),
     # a factor that is not one
     not_a_factor(math.nan, "nan (float). Check the code that computed it."),
     not_a_factor("1", "'1' (str). It is text: convert it with float()."),
