@@ -70,7 +70,7 @@ def scale_gradient(x: Any, factor: Any) -> Any:
     x : tf.Tensor, tf.Variable or tf.RaggedTensor
         Any shape, a floating or complex dtype.
     factor : float, numpy.ndarray, tf.Tensor, tf.Variable or LambdaVariable
-        Any real, finite number; otherwise as λ of `reverse_gradient`.
+        Any real, finite number; otherwise as λ of `revgrad_tensorflow.reverse_gradient`.
 
     Returns
     -------
