@@ -41,7 +41,7 @@ class MindSporeHarness(Harness):
         "forward_mode": f"{_COMPILED} for jvp, which compiles",
         "operations": "MindSpore shows no operations of what it has compiled",
         "rewritten": "MindSpore differentiates what it has parsed",
-        "threads": "operations from several threads end the process in MindSpore 2.10",
+        "threads": "operations from several threads may end the process in MindSpore 2.10",
         "vectorised": f"{_COMPILED} for vmap, which compiles",
     }
 

@@ -4,7 +4,6 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn, ops
-from support.processes import python
 
 import revgrad
 from revgrad_mindspore import GradientReversal, reverse_gradient, scale_gradient
@@ -161,20 +160,3 @@ def test_set_data_does_not_reach_a_compiled_graph():
 
 def test_tanh_of_single_precision():
     assert abs(ops.tanh(ms.Tensor(4.5, ms.float32)).item() - np.tanh(4.5)) > 1e-5
-
-
-def test_several_threads():
-    """Plain operations end the process: nothing of revgrad is in it."""
-    code = """
-import threading, mindspore as ms, numpy as np
-barrier = threading.Barrier(16)
-def work():
-    x = ms.Tensor(np.ones(3, "float32"))
-    barrier.wait()
-    for _ in range(50):
-        ms.grad(lambda x: (x * 2).sum())(x)
-threads = [threading.Thread(target=work) for _ in range(16)]
-for each in threads: each.start()
-for each in threads: each.join()
-"""
-    assert python(code=code, check=False).returncode != 0
