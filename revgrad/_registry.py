@@ -320,7 +320,7 @@ def _advice(kind: type) -> str:
             " Map over its items, for instance jax.tree.map(lambda leaf: revgrad.reverse(leaf, "
             "lam), x); of JAX, revgrad_jax.reverse_gradient takes a whole pytree."
         )
-    if kind.__name__ == "KerasTensor":  # that of Keras 3 is claimed
+    if kind.__name__ == "KerasTensor" and ".engine." in kind.__module__:  # not that of Keras 3
         return (
             " It is a symbolic tensor of Keras 2, of which the backend 'tensorflow' reverses the "
             "tensors inside a layer: tf_keras.layers.Lambda(lambda x: revgrad.reverse(x, lam))(x)."

@@ -285,7 +285,7 @@ def _stopped(x: torch.Tensor) -> torch.Tensor:
     if not is_compiling() and is_tracing():
         return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
     if not BATCHES_VIEWS and transforms_active() and not is_exporting():
-        return x.detach()
+        return x.detach()  # vmap has no rule for the views below
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():
         return torch.view_as_complex(_stopped(torch.view_as_real(x.resolve_conj())))

@@ -138,7 +138,8 @@ MISTAKES = [
     not_an_x((each for each in [X]), " Map over its items"),
     not_an_x(types.MethodType(len, [1]), " It is callable, as a module is: reverse the value that"),
     not_an_x(
-        type("KerasTensor", (), {})(), " It is a symbolic tensor of Keras 2, of which the backend"
+        type("KerasTensor", (), {"__module__": "tf_keras.src.engine.keras_tensor"})(),
+        " It is a symbolic tensor of Keras 2, of which the backend",
     ),
     not_an_x(None, " Does the function that computes x return it?"),
     not_an_x("x", " Known backends: numpy (numpy:ndarray, numpy:generic)"),

@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from revgrad_torch import GradientReversal, _features
+import revgrad
+from revgrad_torch import GradientReversal, _features, ops
 from revgrad_torch.backend import TorchBackend
 
 VERSION = torch.torch_version.TorchVersion(torch.__version__)
@@ -83,3 +84,15 @@ def test_a_file_of_another_layer_loads():
     module.load_state_dict(old.state_dict())
     assert module[1].lam == 0.5
     assert torch.equal(module[0].weight, old[0].weight)
+
+
+@pytest.mark.skipif(not _features.COMPILES, reason="nothing is compiled")
+def test_vmap_in_a_compiled_function_without_its_rule_for_views(monkeypatch):
+    monkeypatch.setattr(ops, "BATCHES_VIEWS", False)
+    torch._dynamo.reset()
+    slope = torch.func.grad(lambda x: revgrad.reverse(x, 0.5) ** 3)
+    curvature = torch.func.grad(slope)
+    x = torch.tensor([1.0, 2.0])
+    for fn, expected in ((slope, [-1.5, -6.0]), (curvature, [1.5, 3.0])):
+        compiled = torch.compile(torch.func.vmap(fn), backend="aot_eager", fullgraph=True)
+        assert compiled(x).tolist() == expected
