@@ -1,38 +1,30 @@
 """The page on the contract and the checks say the same."""
 
-import pathlib
 import re
 
-import pytest
+from support.pages import ROOT
 
 from revgrad.backend import CONTRACT
 from revgrad.testing import CHECKS
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "contract.md"
+PAGE = (ROOT / "docs" / "reference" / "contract.md").read_text(encoding="utf-8")
+_, *PARTS = re.split(r"^## (C\d+): .*$", PAGE, flags=re.MULTILINE)
+CLAUSES = dict(zip(PARTS[::2], PARTS[1::2]))
 
 
-@pytest.fixture(scope="module")
-def clauses():
-    parts = re.split(r"^## (C\d+): .*$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2]))
+def test_the_page_has_every_clause_each_with_its_reason():
+    assert list(CLAUSES) == [f"C{number}" for number in range(1, 24)]
+    assert {text.count("\nWhy: ") for text in CLAUSES.values()} == {1}
 
 
-def test_the_page_has_every_clause_each_with_its_reason(clauses):
-    assert list(clauses) == [f"C{number}" for number in range(1, 24)]
-    for text in clauses.values():
-        assert text.count("\nWhy: ") == 1
-
-
-def test_each_clause_lists_its_checks_with_their_words(clauses):
-    words = {name: " ".join(check.__doc__.split()) for name, check in CHECKS.items()}
-    for clause, text in clauses.items():
-        listed = re.findall(r"^- `(\w+)`(?: \(capability `(\w+)`\))?: (.*)$", text, re.MULTILINE)
-        assert listed == [
-            (name, check.needs, words[name])
-            for name, check in CHECKS.items()
-            if check.clause == clause
-        ]
+def test_each_clause_lists_its_checks_with_their_words():
+    item = re.compile(r"^- `(\w+)`(?: \(capability `(\w+)`\))?: (.*)$", re.MULTILINE)
+    listed = [(clause, *each) for clause, text in CLAUSES.items() for each in item.findall(text)]
+    assert listed == [
+        (check.clause, name, check.needs, " ".join(check.__doc__.split()))
+        for name, check in CHECKS.items()
+    ]
 
 
 def test_the_page_names_the_version():
-    assert f"version **{CONTRACT}** of the contract" in PAGE.read_text(encoding="utf-8")
+    assert f"version **{CONTRACT}** of the contract" in PAGE
