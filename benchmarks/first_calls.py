@@ -105,15 +105,20 @@ print(json.dumps({
 """
 
 
+def write_plugin(folder: pathlib.Path, name: str, code: str) -> None:
+    """Write a plugin and its metadata into a folder."""
+    info = folder / f"{name}_plugin-1.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1\n"
+    (info / "METADATA").write_text(metadata)
+    (info / "entry_points.txt").write_text(f"[revgrad]\n{name} = {name}_plugin\n")
+    (folder / f"{name}_plugin.py").write_text(code)
+
+
 def install(folder: pathlib.Path) -> None:
     """Write the two plugins, their metadata and the slow backend into a folder."""
     for name, code in PLUGINS.items():
-        info = folder / f"{name}_plugin-1.dist-info"
-        info.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1\n"
-        (info / "METADATA").write_text(metadata)
-        (info / "entry_points.txt").write_text(f"[revgrad]\n{name} = {name}_plugin\n")
-        (folder / f"{name}_plugin.py").write_text(code.replace("SPEC", SPEC))
+        write_plugin(folder, name, code.replace("SPEC", SPEC))
     (folder / "slow_backend.py").write_text(BACKEND)
 
 
@@ -192,12 +197,7 @@ def time_first_call(others: int, processes: int) -> None:
             if number % 2:
                 (info / "entry_points.txt").write_text(f"[console_scripts]\na{number} = a:b\n")
         for stage, code in {"good": GOOD, **STAGES}.items():
-            info = folder / f"{stage}_plugin-1.dist-info"
-            info.mkdir()
-            metadata = f"Metadata-Version: 2.1\nName: {stage}-plugin\nVersion: 1\n"
-            (info / "METADATA").write_text(metadata)
-            (info / "entry_points.txt").write_text(f"[revgrad]\n{stage} = {stage}_plugin\n")
-            (folder / f"{stage}_plugin.py").write_text(code)
+            write_plugin(folder, stage, code)
         path = os.pathsep.join([name, str(TESTS.parents[1]), os.environ.get("PYTHONPATH", "")])
         found = []
         for _ in range(processes):

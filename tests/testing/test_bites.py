@@ -6,6 +6,7 @@ import sys
 import pytest
 import tape
 import wrong
+from plugins_on_disk import hook, install
 
 import revgrad
 from revgrad.testing import CHECKS, load_harness, run_check
@@ -55,29 +56,12 @@ def test_hypothesis_finds_it_too(name, monkeypatch):
         assert failures(harness(), DRAWN) == expected & set(DRAWN)
 
 
-LIGHT = """
-import revgrad
-
-@revgrad.hookimpl
-def revgrad_backends():
-    return [tape.SPEC]
-"""
-
-
-def install(folder, code):
-    """Install a distribution with one plugin that offers the tape."""
-    info = folder / "tape_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tape-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[revgrad]\ntape = tape_plugin\n")
-    (folder / "tape_plugin.py").write_text(code)
-
-
 @pytest.mark.parametrize(
     "first_line", ["import tape", "import pytest", "import time; time.sleep(1.1)", ""]
 )
 def test_a_plugin_that_is_not_light(first_line, tmp_path, monkeypatch):
-    install(tmp_path, f"{first_line}\n{LIGHT.replace('tape.SPEC', f'revgrad.{tape.SPEC!r}')}")
+    plugin = hook(f"return [revgrad.{tape.SPEC!r}]")
+    install(tmp_path, "tape-plugin", f"{first_line}\n{plugin}")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with registered(tape.SPEC):
         failed = failures(load_harness("tape"), ["light_discovery"])

@@ -24,6 +24,7 @@ def test_each_clause_lists_its_checks_with_their_words():
         (check.clause, name, check.needs, " ".join(check.__doc__.split()))
         for name, check in CHECKS.items()
     ]
+    assert {clause for clause, *_ in listed} == set(CLAUSES)
 
 
 def test_the_page_names_the_version():

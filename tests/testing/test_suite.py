@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tape
 import wrong
+from support.checks import assert_caught
 from support.processes import python
 from test_bites import registered
 
@@ -33,17 +34,11 @@ def wrong_one(name):
         yield harness()
 
 
-def test_every_clause_has_a_check_in_its_order():
-    clauses = [int(check.clause[1:]) for check in CHECKS.values()]
-    assert clauses == sorted(clauses) and set(clauses) == set(range(1, 24))
-
-
 def test_a_check_is_a_plain_function_with_its_clause_as_docstring():
     for name, check in CHECKS.items():
         modules = [getattr(testing.checks, each) for each in testing.checks.__all__]
         assert any(getattr(each, name, None) is check for each in modules)
         assert re.match(r"C\d+$", check.clause) and check.__doc__.split("\n\n")[0].endswith(".")
-        assert check.needs == "" or check.needs in CAPABILITIES
     assert {check.needs for check in CHECKS.values()} - {""} == set(CAPABILITIES)
 
 
@@ -88,12 +83,9 @@ def test_what_is_not_declared_is_skipped_with_the_reason_of_the_author(harness, 
     for name, result in results.items():
         needs = CHECKS[name].needs
         assert result.outcome == ("passed" if needs in ("", "views", "threads") else "skipped")
-    assert results["forward_mode"].reason == (
-        "the backend does not declare the capability 'forward_mode': there is none"
-    )
-    assert results["lambda_array"].reason == (
-        "the backend does not declare the capability 'lambda_array': it is small"
-    )
+    undeclared = "the backend does not declare the capability"
+    assert results["forward_mode"].reason == f"{undeclared} 'forward_mode': there is none"
+    assert results["lambda_array"].reason == f"{undeclared} 'lambda_array': it is small"
 
 
 def test_what_is_neither_declared_nor_explained_is_a_failure(harness, monkeypatch):
@@ -218,7 +210,7 @@ def test_a_framework_without_subnormals(harness, monkeypatch):
         return [tape.where(small, 0.0 * product, product), None]
 
     monkeypatch.setattr(tape.Scale, "pullback", pullback)
-    assert run_check("any_cotangent", harness).outcome == "failed"
+    assert_caught("any_cotangent", harness)
     harness.subnormals = False
     assert run_check("any_cotangent", harness).outcome == "passed"
     assert run_check("identity", harness).outcome == "passed"
