@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from revgrad_keras.callbacks import ScheduleLambda
     from revgrad_keras.layers import GradientReversal, GradientScale
 
-_MODULES = {
-    "GradientReversal": "layers",
-    "GradientScale": "layers",
-    "ScheduleLambda": "callbacks",
-}
+_MODULES = {"GradientReversal": "layers", "GradientScale": "layers", "ScheduleLambda": "callbacks"}
 _ONE_OF = (
     "Keras computes with tensorflow, jax or torch; install one, or set KERAS_BACKEND to one that is"
 )

@@ -43,7 +43,7 @@ def _applied(layer: Any, x: Any, value: Any) -> Any:
     if not isinstance(x, keras.KerasTensor):
         value = value.value if isinstance(value, keras.Variable) else value
         return layer.operation(as_tensor(x), value, backend=keras.backend.backend())
-    if isinstance(value, LambdaVariable):
-        return layer(value)(x)
-    value = resolve(x, value, native, layer._signed)
-    return layer(value)(x) if isinstance(value, float) else layer()(x, value)
+    if not isinstance(value, LambdaVariable):
+        value = resolve(x, value, native, layer._signed)
+    kept = isinstance(value, (float, LambdaVariable))  # a weight holds one number
+    return layer(value)(x) if kept else layer()(x, value)

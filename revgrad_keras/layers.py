@@ -28,7 +28,8 @@ class _GradientLayer(keras.layers.Layer):  # type: ignore[misc]
         self.supports_masking = True
         with keras.name_scope(self.name, caller=self):
             if isinstance(value, LambdaVariable):
-                weight = LambdaWeight.of_variable(value)
+                weight = value.cell(native)
+                weight._driver = value  # they share one value from now on
             else:
                 weight = LambdaWeight(value, self._signed)
         setattr(self, self._attribute, weight)
@@ -214,6 +215,4 @@ class GradientScale(_GradientLayer):
 
 def as_tensor(value: Any) -> Any:
     """Return the value of a Keras variable, or another value as a tensor of the backend."""
-    if isinstance(value, keras.Variable):
-        return value.value
-    return keras.ops.convert_to_tensor(value)
+    return value.value if isinstance(value, keras.Variable) else keras.ops.convert_to_tensor(value)

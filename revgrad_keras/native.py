@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 import keras
 import numpy as np
@@ -10,13 +10,7 @@ import numpy as np
 import revgrad
 from revgrad import InvalidLambdaError, LambdaVariable
 from revgrad._names import set_module
-from revgrad.backend import (
-    Native,
-    cast_lambda,
-    learnable_lambda_error,
-    no_gradient_error,
-    resolve,
-)
+from revgrad.backend import Native, cast_lambda, learnable_lambda_error, no_gradient_error, resolve
 
 __all__ = ["KerasNative", "LambdaWeight", "native"]
 
@@ -32,10 +26,6 @@ class KerasNative(Native):
         if "float" not in dtype and "complex" not in dtype:
             raise no_gradient_error(x, dtype)
         return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
-
-    def shape(self, value: Any) -> Tuple[Optional[int], ...]:
-        """Return the shape of a value, None for each length that is not known yet."""
-        return tuple(value.shape)
 
     def constant(self, value: Any, x: Any) -> Any:
         """Return the number, or a copy of the array, if it fits the dtype of `x`."""
@@ -102,21 +92,8 @@ class LambdaWeight(keras.Variable):  # type: ignore[misc]
         self._signed = signed
         self._driver: Optional[LambdaVariable] = None
         self._last = self._resolved(value)
-        super().__init__(
-            keras.initializers.Constant(self._last),
-            shape=(),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            name="factor" if signed else "lam",
-        )
-
-    @staticmethod
-    def of_variable(variable: LambdaVariable) -> LambdaWeight:
-        """Return the weight of a `revgrad.LambdaVariable`; they share one value from now on."""
-        weight: LambdaWeight = variable.cell(native)
-        weight._driver = variable
-        return weight
+        first, name = keras.initializers.Constant(self._last), "factor" if signed else "lam"
+        super().__init__(first, (), "float32", trainable=False, autocast=False, name=name)
 
     def assign(self, value: Any) -> Any:
         """Set the value, and that of the `revgrad.LambdaVariable` that shares the weight."""

@@ -67,9 +67,8 @@ class TensorflowNative(Native):
         # In a thread of its own, where nothing is traced: a function takes over what is made while
         # it is traced, traces again, and from its second trace on raises an error.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(
-                tf.Variable, value, trainable=False, dtype="float64", name="lam"
-            ).result()
+            made = thread.submit(tf.Variable, value, trainable=False, dtype="float64", name="lam")
+        return made.result()
 
     def set_cell(self, cell: Any, value: float) -> None:
         """Store `value` in the variable."""

@@ -129,10 +129,8 @@ def multiply_gradient(x: Any, factor: tf.Tensor) -> Any:
 
 
 def _as_tensor(x: Any) -> Any:
-    if isinstance(x, tf.RaggedTensor):
-        return x
     try:
-        return tf.convert_to_tensor(x)
+        return x if isinstance(x, tf.RaggedTensor) else tf.convert_to_tensor(x)
     except (TypeError, ValueError) as error:
         raise UnsupportedTypeError(
             f"TensorFlow cannot convert a {type(x).__name__} to a tensor. Pass a tensor, a "

@@ -6,6 +6,7 @@ import inspect
 from typing import Any, Callable, Dict, TypeVar
 
 import torch
+from torch.fx.experimental import proxy_tensor
 
 import revgrad
 from revgrad._tracers import evaluated_while_traced
@@ -14,27 +15,29 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _compiler: Any = getattr(torch, "compiler", torch._utils)
 
+# Whether torch.compile may trace a reversal (2.6). What came before loses gradients.
 COMPILES = hasattr(_compiler, "set_stance")
-"""Whether torch.compile may trace a reversal (2.6). What came before loses gradients."""
 
+# Whether torch.export says that it runs, so that the reversal can be plain operations (2.4).
 EXPORTS = hasattr(_compiler, "_is_compiling_flag")
-"""Whether torch.export says that it runs, so that the reversal can be plain operations (2.4)."""
 
+# Whether a state_dict may be loaded by assignment (2.1).
 ASSIGNS = "assign" in inspect.signature(torch.nn.Module.load_state_dict).parameters
-"""Whether a state_dict may be loaded by assignment (2.1)."""
 
+# Whether torch.func.vmap takes a view of another dtype (2.13).
 BATCHES_VIEWS = torch._C._dispatch_has_kernel_for_dispatch_key(
     "aten::view.dtype", "FuncTorchBatched"
 )
-"""Whether torch.func.vmap takes a view of another dtype (2.13)."""
 
+# The capabilities that are missing, each with the reason.
 UNSUPPORTED: Dict[str, str] = {}
-"""The capabilities that are missing, each with the reason."""
 
+# What is missing, for the doctor.
 LIMITS = ""
-"""What is missing, for the doctor."""
 
 if not COMPILES:
+    from torch._dynamo import eval_frame
+
     _words = "torch.compile breaks the graph at a reversal and runs it eagerly: PyTorch before 2.6"
     UNSUPPORTED = dict.fromkeys(("compilations", "operations"), _words)
     LIMITS = (
@@ -43,10 +46,18 @@ if not COMPILES:
         + ("torch.export needs strict=False. " if EXPORTS else "torch.export is not supported. ")
         + "All of this works from PyTorch 2.6 on."
     )
+    each: Any
+    for each in (revgrad.reverse, revgrad.scale_gradient):
+        eval_frame.skip_code(each.__code__)
+        each._torchdynamo_inline._torchdynamo_disable = True
 
 # torch.compile knows this very function.
 is_compiling: Callable[[], bool] = _compiler.is_compiling
 
+# What records operations for make_fx or aot_function, or None.
+proxy_mode: Any = getattr(
+    proxy_tensor, "get_proxy_mode", getattr(proxy_tensor, "get_innermost_proxy_mode", None)
+)
 
 if hasattr(_compiler, "_is_exporting_flag"):
 
@@ -68,29 +79,10 @@ else:
         return EXPORTS
 
 
-def proxy_mode() -> Any:
-    """Return what records operations for make_fx or aot_function, or None."""
-    proxy_tensor = torch.fx.experimental.proxy_tensor
-    if hasattr(proxy_tensor, "get_proxy_mode"):
-        return proxy_tensor.get_proxy_mode()
-    return proxy_tensor.get_innermost_proxy_mode()
-
-
 def outside_of_graphs(function: Function) -> Function:
     """Let torch.compile break the graph at a call, unless it may trace reversals."""
     if COMPILES:
         return function
-    import torch._dynamo
-
     vars(function).pop("_torchdynamo_inline", None)  # of traced_as(), which would come first
     disable: Any = torch._dynamo.disable
     return disable(function)  # type: ignore[no-any-return]
-
-
-if not COMPILES:
-    from torch._dynamo import eval_frame
-
-    each: Any
-    for each in (revgrad.reverse, revgrad.scale_gradient):
-        eval_frame.skip_code(each.__code__)
-        each._torchdynamo_inline._torchdynamo_disable = True

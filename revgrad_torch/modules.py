@@ -1,7 +1,7 @@
 """`GradientReversal`: the reversal as a module, with λ in a buffer."""
 
 # No "from __future__ import annotations": torch.fx writes the annotations of forward() into code.
-from typing import TYPE_CHECKING, Any, Callable, Dict, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 
 import numpy as np
 import torch
@@ -123,11 +123,9 @@ class GradientReversal(torch.nn.Module):
         if name != "lam":
             super().__setattr__(name, value)
         elif not isinstance(value, torch.Tensor) or is_readable(value):
-            number = _as_float(value)
             # Loaded by assignment, or into a replica. A tensor on the CPU is just a number.
-            if isinstance(value, torch.Tensor) and (self.lam.is_meta or not value.is_cpu):
-                self._move(value.device)
-            self._set(number)
+            moves = isinstance(value, torch.Tensor) and (self.lam.is_meta or not value.is_cpu)
+            self._set(_as_float(value), value.device if moves else None)
         elif value.requires_grad:
             raise learnable_lambda_error()
         elif is_compiling():
@@ -135,9 +133,12 @@ class GradientReversal(torch.nn.Module):
         else:
             self._buffers["lam"] = value.detach().to(torch.float32)
 
-    def _set(self, number: float) -> None:
-        """Set λ, and the variable that drives the module unless it agrees."""
+    def _set(self, number: float, device: Optional[torch.device] = None) -> None:
+        """Set λ, on that device, and the variable that drives the module unless it agrees."""
         rounded = number if is_compiling() else _rounded(number)
+        if device not in (None, self.lam.device):
+            with torch.inference_mode(False):
+                self._buffers["lam"] = torch.empty((), dtype=torch.float32, device=device)
         if self._variable is not None and _rounded(self._variable.value) != rounded:
             self._variable.value = number
         self._write(rounded)
@@ -148,12 +149,6 @@ class GradientReversal(torch.nn.Module):
             self.lam.fill_(number)
         if not is_compiling():
             self._number = number
-
-    def _move(self, device: torch.device) -> None:
-        """Let the buffer be on a device, whatever it held before."""
-        if device != self.lam.device:
-            with torch.inference_mode(False):
-                self._buffers["lam"] = torch.empty((), dtype=torch.float32, device=device)
 
     def _read(self, lam: torch.Tensor) -> float:
         """Return what the buffer holds, validated unless it is what was written last."""
@@ -167,8 +162,11 @@ class GradientReversal(torch.nn.Module):
         return self._number
 
     def _follow(self) -> None:
+        """Let the variable write to the buffer, now and whenever it is set."""
         if self._variable is not None:
-            self._variable.cell(native).add(self)
+            with self._variable._lock:  # its setter holds it, too
+                self._variable.cell(native).add(self)
+                self._write(self._variable.value)
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
@@ -202,15 +200,14 @@ class GradientReversal(torch.nn.Module):
                 f"checkpoint, the shape in current model is {self.lam.shape}."
             )
             return
-        readable = isinstance(loaded, torch.Tensor) and is_readable(loaded)
-        number = _rounded(loaded.reshape(())) if readable else None  # before anything is written
+        # Before anything is written.
+        number = _rounded(loaded.reshape(())) if is_readable(loaded) else None
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
         if key in missing:  # the file of another layer
             missing.remove(key)
         if number is not None:
-            if metadata.get("assign_to_params_buffers"):
-                self._move(loaded.device)
-            self._set(number)
+            assigns = metadata.get("assign_to_params_buffers")
+            self._set(number, loaded.device if assigns else None)
 
 
 def _as_float(lam: Any) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from typing import Any
 
@@ -13,14 +12,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.autograd import forward_ad
 
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError
-from revgrad.backend import (
-    Native,
-    learnable_lambda_error,
-    no_gradient_error,
-    too_large_error,
-)
+from revgrad.backend import Native, learnable_lambda_error, no_gradient_error, too_large_error
 from revgrad_torch._features import is_compiling, is_exporting, proxy_mode
 
+# The real dtype of each dtype that PyTorch computes gradients in: not float8, say.
 REAL_DTYPES = {
     torch.float16: torch.float16,
     torch.bfloat16: torch.bfloat16,
@@ -30,14 +25,12 @@ REAL_DTYPES = {
     torch.complex64: torch.float32,
     torch.complex128: torch.float64,
 }
-"""The real dtype of each dtype that PyTorch computes gradients in: not float8, say."""
 
+# The classes of tensors that hold their numbers themselves.
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter})
-"""The classes of tensors that hold their numbers themselves."""
 
 is_tracing = torch._C._is_tracing
 transforms_active = torch._C._are_functorch_transforms_active
-unwrap_if_dead = torch._C._functorch.unwrap_if_dead
 # How many modes see each operation: make_fx, aot_function, FakeTensorMode and others.
 is_dispatched = torch._C._len_torch_dispatch_stack
 
@@ -45,11 +38,6 @@ is_dispatched = torch._C._len_torch_dispatch_stack
 def is_recording() -> bool:
     """Say whether the program is exported or traced by torch.jit: only plain operations stay."""
     return is_exporting() if is_compiling() else is_tracing()
-
-
-def is_proxied() -> bool:
-    """Say whether make_fx or aot_function records the operations."""
-    return not is_compiling() and proxy_mode() is not None
 
 
 def runs_plainly(x: object) -> bool:
@@ -61,39 +49,15 @@ def runs_plainly(x: object) -> bool:
     )
 
 
-def is_readable(value: torch.Tensor) -> bool:
-    """Say whether the numbers of a tensor can be asked for, on whatever device."""
+def is_readable(value: Any) -> bool:
+    """Say whether it is a tensor whose numbers can be asked for, on whatever device."""
     if is_compiling() or value.__class__ not in PLAIN or value.is_meta or is_dispatched():
         return False
     return not (transforms_active() and torch._C._functorch.is_functorch_wrapped_tensor(value))
 
 
-class LambdaCell:
-    """The modules that a `revgrad.LambdaVariable` drives.
-
-    Parameters
-    ----------
-    value : float
-        λ at first.
-    """
-
-    def __init__(self, value: float) -> None:
-        self._value = value
-        self._lock = threading.Lock()
-        self._modules: Any = weakref.WeakSet()
-
-    def add(self, module: Any) -> None:
-        """Write λ to the buffer of a module, now and whenever it changes."""
-        with self._lock:
-            self._modules.add(module)
-            module._write(self._value)
-
-    def set(self, value: float) -> None:
-        """Write λ to the buffers of the modules."""
-        with self._lock:
-            self._value = value
-            for module in self._modules:
-                module._write(value)
+class LambdaCell(weakref.WeakSet):  # type: ignore[type-arg]
+    """The modules that a `revgrad.LambdaVariable` drives: each change is written to them."""
 
 
 class TorchNative(Native):
@@ -110,10 +74,9 @@ class TorchNative(Native):
             raise UnsupportedTypeError(
                 f"Expected a torch.Tensor; got a {type(x).__name__}. Pass torch.as_tensor(x)."
             )
-        dtype = REAL_DTYPES.get(x.dtype)
-        if dtype is None:
+        if x.dtype not in REAL_DTYPES:
             raise no_gradient_error(x, x.dtype)
-        return dtype
+        return REAL_DTYPES[x.dtype]
 
     def constant(self, value: Any, x: torch.Tensor) -> torch.Tensor:
         """Return a tensor of the dtype of `x` that holds a number or an array."""
@@ -163,7 +126,7 @@ class TorchNative(Native):
 
     def read_variable(self, variable: LambdaVariable, x: torch.Tensor) -> Any:
         """Return the value; in a compiled program an input that holds it."""
-        if is_recording() or is_proxied():
+        if is_recording() or not is_compiling() and proxy_mode() is not None:
             raise frozen_error(variable)
         if is_compiling():
             # An attribute that is an array is an input, whatever variable it comes from. It lies
@@ -173,12 +136,13 @@ class TorchNative(Native):
         return variable.value
 
     def new_cell(self, value: float) -> LambdaCell:
-        """Return a `LambdaCell`."""
-        return LambdaCell(value)
+        """Return a `LambdaCell`, to which modules are added."""
+        return LambdaCell()
 
     def set_cell(self, cell: LambdaCell, value: float) -> None:
         """Write `value` to the buffers of the modules."""
-        cell.set(value)
+        for module in cell:
+            module._write(value)
 
 
 def frozen_error(variable: LambdaVariable) -> InvalidLambdaError:

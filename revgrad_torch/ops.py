@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Callable, Dict, Tuple
 
 import torch
@@ -12,27 +11,15 @@ from revgrad import LambdaVariable
 from revgrad._names import set_module
 from revgrad._tracers import traced_as
 from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
-from revgrad_torch._features import (
-    BATCHES_VIEWS,
-    is_compiling,
-    is_exporting,
-    outside_of_graphs,
-)
-from revgrad_torch.native import (
-    frozen_error,
-    is_dispatched,
-    is_recording,
-    is_tracing,
-    native,
-    runs_plainly,
-    transforms_active,
-    unwrap_if_dead,
-)
+from revgrad_torch._features import BATCHES_VIEWS, is_compiling, is_exporting, outside_of_graphs
+from revgrad_torch.native import frozen_error, is_dispatched, is_recording, native, runs_plainly
 
 __all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
 
-_factors: Dict[Tuple[float, torch.dtype], torch.Tensor] = {}
 _MOST_FACTORS = 256
+_factors: Dict[Tuple[float, torch.dtype], torch.Tensor] = {}
+_unwrap_if_dead = torch._C._functorch.unwrap_if_dead
+_transforms_active = torch._C._are_functorch_transforms_active
 
 
 def _reverse_anything(x: Any, lam: Any) -> Any:
@@ -98,9 +85,14 @@ def reverse_number(x: torch.Tensor, lam: float) -> torch.Tensor:
     """Reverse a plain tensor, where nothing traces or transforms."""
     factor = _factors.get((lam, x.dtype))
     if factor is None:
-        factor = _new_factor(x, lam)
+        with torch.inference_mode(False):
+            factor = -resolve(x, lam, native)
+        if len(_factors) >= _MOST_FACTORS:
+            _factors.clear()
+        if type(factor) is torch.Tensor:  # no FakeTensor
+            _factors[lam, x.dtype] = factor
     # As Function.apply does, without looking for transforms again.
-    return _apply_scale(unwrap_if_dead(x), factor)
+    return _apply_scale(_unwrap_if_dead(x), factor)
 
 
 @set_module("revgrad_torch")
@@ -156,7 +148,7 @@ def multiply_gradient(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         Of the values of `x`.
     """
     recording, compiling = is_recording(), is_compiling()
-    transformed = transforms_active() or not compiling and forward_ad._current_level >= 0
+    transformed = _transforms_active() or not compiling and forward_ad._current_level >= 0
     if recording or compiling and transformed:
         if torch.onnx.is_in_onnx_export():
             return x  # ONNX has no gradient
@@ -168,17 +160,6 @@ def multiply_gradient(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     if compiling or is_dispatched():
         return _ScaleInGraph.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
     return _Scale.apply(x, factor)  # type: ignore[no-untyped-call,no-any-return]
-
-
-def _new_factor(x: torch.Tensor, lam: float) -> torch.Tensor:
-    """Return -λ as a tensor, and keep it for the next call."""
-    with torch.inference_mode(False):
-        factor = -resolve(x, lam, native)
-    if type(factor) is torch.Tensor:  # no FakeTensor
-        if len(_factors) >= _MOST_FACTORS:
-            _factors.clear()
-        _factors[lam, x.dtype] = factor
-    return factor  # type: ignore[no-any-return]
 
 
 def _node(function: Callable[..., Any], x: Any, lam: Any, normalize: Callable[[Any], Any]) -> Any:
@@ -247,9 +228,7 @@ class _ScaleAnywhere(torch.autograd.Function):
         ctx.save_for_backward(inputs[1])
         ctx.save_for_forward(inputs[1])
 
-    @staticmethod
-    def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
-        return _product(g, *ctx.saved_tensors), None
+    backward = staticmethod(_ScaleInGraph.backward)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
@@ -276,15 +255,10 @@ def _stopped_in_script(x: torch.Tensor) -> torch.Tensor:
     return stopped
 
 
-@functools.lru_cache(maxsize=None)
-def _script(function: Callable[..., Any]) -> Any:
-    return torch.jit.script(function)
-
-
 def _stopped(x: torch.Tensor) -> torch.Tensor:
-    if not is_compiling() and is_tracing():
-        return _script(_stopped_in_script)(x)  # type: ignore[no-any-return]
-    if not BATCHES_VIEWS and transforms_active() and not is_exporting():
+    if not is_compiling() and torch._C._is_tracing():
+        return torch.jit.script(_stopped_in_script)(x)  # type: ignore[no-any-return]
+    if not BATCHES_VIEWS and _transforms_active() and not is_exporting():
         return x.detach()  # vmap has no rule for the views below
     # Integers carry no gradient. A detach() is dropped where an exported program is decomposed.
     if x.is_complex():

@@ -169,12 +169,6 @@ class TorchHarness(Harness):
             module.lam.data = module.lam.to(torch.bfloat16)
             return module
 
-        def through_file(save: Any, load: Any, what: Any) -> Any:
-            file = io.BytesIO()
-            save(what, file)
-            file.seek(0)
-            return load(file)
-
         def frozen(make: Any) -> Any:
             return jit.freeze(make(made().eval()))
 
@@ -194,7 +188,7 @@ class TorchHarness(Harness):
             "beside a replica": replica(),
             "made in inference mode": in_inference_mode(),
             "buffer cast to bfloat16": cast_by_data(),
-            "torch.save() and load()": through_file(
+            "torch.save() and load()": _through_file(
                 torch.save, lambda file: torch.load(file, weights_only=False), made()
             ),
             "torch.jit.script": jit.script(made()),
@@ -211,24 +205,6 @@ class TorchHarness(Harness):
     def assigned(self, first: Any, second: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Assign, fill and load; also where a variable drives the module."""
 
-        def by_attribute(module: Any) -> None:
-            module.lam = second
-
-        def by_tensor(module: Any) -> None:
-            module.lam = torch.tensor(second)
-
-        def by_filling(module: Any) -> None:
-            module.lam.fill_(second)
-
-        def by_loading(module: Any) -> None:
-            module.load_state_dict({"lam": torch.tensor(second)})
-
-        def by_assigning(module: Any) -> None:
-            module.load_state_dict({"lam": torch.tensor(second)}, assign=True)
-
-        def by_loading_on_meta(module: Any) -> None:
-            module.to("meta").load_state_dict({"lam": torch.tensor(second)}, assign=True)
-
         def program(change: Any, driven: bool) -> Any:
             def run(x: Any, g: Any) -> Any:
                 variable = revgrad.LambdaVariable(first)
@@ -241,15 +217,20 @@ class TorchHarness(Harness):
 
             return run
 
-        changes = {
-            "module.lam = λ": by_attribute,
-            "module.lam = tensor": by_tensor,
-            "module.lam.fill_(λ)": by_filling,
-            "load_state_dict()": by_loading,
+        def loaded(module: Any, **options: Any) -> None:
+            module.load_state_dict({"lam": torch.tensor(second)}, **options)
+
+        changes: Dict[str, Callable[[Any], Any]] = {
+            "module.lam = λ": lambda module: setattr(module, "lam", second),
+            "module.lam = tensor": lambda module: setattr(module, "lam", torch.tensor(second)),
+            "module.lam.fill_(λ)": lambda module: module.lam.fill_(second),
+            "load_state_dict()": loaded,
         }
         if ASSIGNS:
-            changes["load_state_dict(assign=True)"] = by_assigning
-            changes["meta, load_state_dict(assign=True)"] = by_loading_on_meta
+            changes["load_state_dict(assign=True)"] = lambda module: loaded(module, assign=True)
+            changes["meta, load_state_dict(assign=True)"] = lambda module: loaded(
+                module.to("meta"), assign=True
+            )
         programs = {name: program(change, False) for name, change in changes.items()}
         del changes["module.lam.fill_(λ)"]
         for name, change in changes.items():
@@ -259,9 +240,9 @@ class TorchHarness(Harness):
     def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Train and evaluate, follow blocks without gradients, recompute, cast."""
 
-        def after(context: Any) -> Any:
+        def after(make: Callable[[], Any]) -> Any:
             def run(x: Any) -> Any:
-                with context():
+                with make():
                     fn(x)
                 return fn(x)
 
@@ -433,15 +414,11 @@ class TorchHarness(Harness):
         x = (torch.ones(shape, dtype=getattr(torch, dtype)),)
         programs = {}
         for strict in [False] * EXPORTS + [True] * COMPILES:
-            file = io.BytesIO()
-            torch.export.save(torch.export.export(_Module(fn), x, strict=strict), file)
-            file.seek(0)
-            loaded = torch.export.load(file).module()
+            exported = torch.export.export(_Module(fn), x, strict=strict)
+            loaded = _through_file(torch.export.save, torch.export.load, exported).module()
             programs[f"torch.export, strict={strict}, save and load"] = loaded
-        file = io.BytesIO()
-        jit.save(jit.trace(_Module(fn), x), file)
-        file.seek(0)
-        programs["torch.jit.trace, save and load"] = jit.load(file)
+        traced = jit.trace(_Module(fn), x)
+        programs["torch.jit.trace, save and load"] = _through_file(jit.save, jit.load, traced)
         return {how: _differentiated(each) for how, each in programs.items()}
 
 
@@ -503,6 +480,13 @@ def _own(fn: Any) -> Any:
     return types.FunctionType(
         fn.__code__.replace(), fn.__globals__, fn.__name__, None, fn.__closure__
     )
+
+
+def _through_file(save: Any, load: Any, what: Any) -> Any:
+    file = io.BytesIO()
+    save(what, file)
+    file.seek(0)
+    return load(file)
 
 
 def _differentiated(fn: Any) -> Any:

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 import revgrad
 from revgrad_torch import GradientReversal
 
-STEPS, LAMBDAS = 3, (0.1, 0.5, 1.0)
+LAMBDAS = 0.1, 0.5, 1.0
 
 
 class Moons(torch.nn.Module):
@@ -46,42 +46,37 @@ def moons(count=32):
     return [torch.tensor(each, dtype=torch.float32) for each in (x, label, domain)]
 
 
-def train(model, set_lam, rank=None):
-    """Take a few steps; a rank takes its half of the rows."""
+def train(model, rank=None, wrapped=None, set_lam=None):
+    """Take a few steps, and return the model; a rank takes its half of the rows."""
+    wrapped = model if wrapped is None else wrapped
     x, label, domain = moons()
     if rank is not None:
         x, label, domain = (each.chunk(2)[rank] for each in (x, label, domain))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.5)
     loss = torch.nn.functional.binary_cross_entropy_with_logits
     for lam in LAMBDAS:
-        set_lam(lam)
+        if set_lam:
+            set_lam(lam)
+        else:
+            model.reversal.lam = lam
         optimizer.zero_grad()
-        y, d = model(x)
+        y, d = wrapped(x)
         (loss(y[:, 0], label) + loss(d[:, 0], domain)).backward()
         optimizer.step()
     return model
 
 
-def expected():
-    """Return the parameters after the same steps in one process."""
-    model = Moons()
-    train(model, lambda lam: setattr(model.reversal, "lam", lam))
-    return {name: value.detach() for name, value in model.named_parameters()}
-
-
 def agrees(parameters):
-    """Compare parameters with those of one process."""
+    """Compare parameters with those after the same steps in one process."""
     found = dict(parameters)
     assert set(found) == set(EXPECTED), sorted(found)
     for name, value in EXPECTED.items():
-        torch.testing.assert_close(found[name].detach(), value, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(found[name].detach(), value.detach(), rtol=1e-5, atol=1e-6)
 
 
 def data_parallel(rank, **options):
     model = Moons()
-    wrapped = DistributedDataParallel(model, **options)
-    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
-    agrees(model.named_parameters())
+    agrees(train(model, rank, DistributedDataParallel(model, **options)).named_parameters())
 
 
 def static_graph(rank):
@@ -91,30 +86,37 @@ def static_graph(rank):
 def compiled(rank):
     model = Moons()
     wrapped = torch.compile(DistributedDataParallel(model), backend="aot_eager")
-    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
-    agrees(model.named_parameters())
+    agrees(train(model, rank, wrapped).named_parameters())
 
 
 def driven_by_a_variable(rank):
     lam = revgrad.LambdaVariable()
     model = Moons(lam)
-    train(DistributedDataParallel(model), lambda value: setattr(lam, "value", value), rank)
+    train(model, rank, DistributedDataParallel(model), lambda value: setattr(lam, "value", value))
     agrees(model.named_parameters())
 
 
 def ranks_that_disagree(rank):
     """Rank 0's buffer is everybody's."""
     model = Moons()
-    wrapped = DistributedDataParallel(model)
-    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam if rank == 0 else 7.0), rank)
-    agrees(model.named_parameters())
+
+    def set_lam(lam):
+        model.reversal.lam = lam if rank == 0 else 7.0
+
+    agrees(train(model, rank, DistributedDataParallel(model), set_lam).named_parameters())
     assert model.reversal.lam == LAMBDAS[-1]
+
+
+def sharded(model, **options):
+    return FullyShardedDataParallel(
+        model, device_id=torch.device("cpu"), use_orig_params=True, **options
+    )
 
 
 def fsdp(rank):
     model = Moons()
-    wrapped = FullyShardedDataParallel(model, device_id=torch.device("cpu"), use_orig_params=True)
-    train(wrapped, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    wrapped = sharded(model)
+    train(model, rank, wrapped)
     with FullyShardedDataParallel.summon_full_params(wrapped):
         agrees(
             (name.replace("_fsdp_wrapped_module.", ""), value.clone())
@@ -125,12 +127,7 @@ def fsdp(rank):
 def fsdp_that_casts_buffers(rank):
     """λ is not rounded, neither in the gradient nor in the buffer."""
     model = torch.nn.Sequential(GradientReversal(0.1), torch.nn.Linear(2, 1, bias=False))
-    wrapped = FullyShardedDataParallel(
-        model,
-        device_id=torch.device("cpu"),
-        mixed_precision=MixedPrecision(buffer_dtype=torch.bfloat16),
-        use_orig_params=True,
-    )
+    wrapped = sharded(model, mixed_precision=MixedPrecision(buffer_dtype=torch.bfloat16))
     for _ in range(2):
         x = torch.ones(2, requires_grad=True)
         wrapped(x).sum().backward()
@@ -143,8 +140,7 @@ def fsdp_from_a_meta_device(rank):
     """The module is materialised empty, and reset."""
     with torch.device("meta"):
         model = Moons(0.7)
-    wrapped = FullyShardedDataParallel(model, device_id=torch.device("cpu"), use_orig_params=True)
-    wrapped(torch.ones(1, 2))
+    sharded(model)(torch.ones(1, 2))
     assert model.reversal.lam == torch.tensor(0.7)
 
 
@@ -180,7 +176,7 @@ def fully_sharded(rank):
     model = Moons()
     fully_shard(model.features, mesh=MESH)
     fully_shard(model, mesh=MESH)
-    train(model, lambda lam: setattr(model.reversal, "lam", lam), rank)
+    train(model, rank)
     agrees((name, value.full_tensor()) for name, value in model.named_parameters())
 
 
@@ -223,7 +219,7 @@ if __name__ == "__main__":
     rank, file = int(sys.argv[1]), sys.argv[2]
     dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
     MESH = init_device_mesh("cpu", (2,))
-    EXPECTED = expected()
+    EXPECTED = dict(train(Moons()).named_parameters())
     for name, scenario in SCENARIOS.items():
         try:
             scenario(rank)

@@ -18,6 +18,7 @@ TABLES = [
     for block in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 ]
 MIGRATION, FACTS, _ = TABLES
+LAMBDAS = "alpha", "coeff", "weight", "lam"
 ALSO_NEEDED = {"skada": "skorch", "pytorch_adapt": "pytorch_metric_learning"}
 
 
@@ -49,6 +50,7 @@ class Published:
     """A package: its function of ``x`` and λ, its layer of λ, and where λ is an argument."""
 
     def __init__(self, name):
+        self.name = name
         getattr(self, name.replace("-", "_"))()
 
     def pytorch_revgrad(self):
@@ -111,31 +113,27 @@ def rejected(make):
         return "rejected"
 
 
-def default(published, cell):
-    (parameter,) = (
-        each
-        for each in inspect.signature(published.argument).parameters.values()
-        if each.name in ("alpha", "coeff", "weight", "lam")
-    )
-    if parameter.default is parameter.empty:
-        return f"`{parameter.name}`"
-    return f"`{parameter.name}={parameter.default}`"
+def default(published):
+    parameters = inspect.signature(published.argument).parameters
+    (parameter,) = (parameters[name] for name in LAMBDAS if name in parameters)
+    required = parameter.default is parameter.empty
+    return f"`{parameter.name}`" if required else f"`{parameter.name}={parameter.default}`"
 
 
-def changed(published, cell, first=0.7):
-    (code,) = re.findall("`(.*)`", row("λ changes by")[cell])
+def changed(published, first=0.7):
+    (code,) = re.findall("`(.*)`", row("λ changes by")[published.name])
     names = {"layer": published.layer(first), "x": X, "tensor": tensor}
     exec(code, names)
     return factor(names["y"] if "y" in names else names["layer"](X))
 
 
-def lambda_in_the_state(published, cell):
+def lambda_in_the_state(published):
     layer = published.layer(0.7)
     names = list(layer.state_dict()) if isinstance(layer, torch.nn.Module) else []
     return f"`{names[0]}`" if names else "no"
 
 
-def after_half(published, cell):
+def after_half(published):
     layer = published.layer(0.1)
     if not isinstance(layer, torch.nn.Module):
         return "no module"
@@ -143,7 +141,7 @@ def after_half(published, cell):
     return f"{-seen[0, 0].item():.4g}"
 
 
-def learnable(published, cell):
+def learnable(published):
     def run():
         lam = tensor(0.7, requires_grad=True)
         y = published.call(X, lam)
@@ -153,7 +151,7 @@ def learnable(published, cell):
     return rejected(run)
 
 
-def per_sample(published, cell):
+def per_sample(published):
     def run():
         lam = tensor([[0.1], [0.2], [0.3]])
         (seen,) = torch.autograd.grad(published.call(X, lam), X, G)
@@ -163,7 +161,7 @@ def per_sample(published, cell):
     return rejected(run)
 
 
-def half(published, cell):
+def half(published):
     x = X.detach().half().requires_grad_()
     y = published.call(x, tensor(0.7, dtype=torch.float64))
     (seen,) = torch.autograd.grad(y, x, G.half())
@@ -171,7 +169,7 @@ def half(published, cell):
     return str(seen.dtype).replace("torch.", "")
 
 
-def integers(published, cell):
+def integers(published):
     def run():
         y = published.call(torch.ones(2, dtype=torch.int64), 0.7)
         kind = str(y.dtype).replace("torch.", "")
@@ -180,21 +178,17 @@ def integers(published, cell):
     return rejected(run)
 
 
-def copied(published, cell):
+def copied(published):
     return "no copy" if published.call(X, 0.7).data_ptr() == X.data_ptr() else "a copy"
 
 
 CELLS = {
-    "version": lambda published, cell: version(cell),
+    "version": lambda published: version(published.name),
     "λ, and its default": default,
-    "gradient for λ = 0.7": lambda published, cell: factor(published.layer(0.7)(X)),
-    "gradient for λ = -1": lambda published, cell: rejected(
-        lambda: factor(published.call(X, -1.0))
-    ),
-    "gradient for λ = nan": lambda published, cell: rejected(
-        lambda: factor(published.call(X, float("nan")))
-    ),
-    "the same, made with the integer 1": lambda published, cell: changed(published, cell, first=1),
+    "gradient for λ = 0.7": lambda published: factor(published.layer(0.7)(X)),
+    "gradient for λ = -1": lambda published: rejected(lambda: factor(published.call(X, -1.0))),
+    "gradient for λ = nan": lambda published: rejected(lambda: factor(published.call(X, np.nan))),
+    "the same, made with the integer 1": lambda published: changed(published, first=1),
     "λ in the state_dict": lambda_in_the_state,
     "λ = 0.1 after `.half().float()`": after_half,
     "a λ with `requires_grad`": learnable,
@@ -221,12 +215,12 @@ def version(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("label", CELLS)
 def test_a_cell(label, name):
-    assert CELLS[label](Published(name), name) == row(label)[name]
+    assert CELLS[label](Published(name)) == row(label)[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_lambda_changes_by_the_statement_of_its_cell(name):
-    assert changed(Published(name), name) == "`-0.3 g`"
+    assert changed(Published(name)) == "`-0.3 g`"
 
 
 def test_every_row_has_its_computation():

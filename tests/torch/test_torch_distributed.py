@@ -15,17 +15,10 @@ WORKER = pathlib.Path(__file__).with_name("sharded.py")
 def outputs(tmp_path_factory):
     """Run both processes once, through all the scenarios."""
     file = tmp_path_factory.mktemp("rendezvous") / "file"
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(file)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    options["env"] = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    commands = [[sys.executable, str(WORKER), str(rank), str(file)] for rank in range(2)]
+    processes = [subprocess.Popen(command, **options) for command in commands]
     try:
         return [process.communicate(timeout=300)[0] for process in processes]
     finally:

@@ -1,14 +1,14 @@
 """The example in PyTorch: the same network as in Theano, in one process and in two."""
 
-import pathlib
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from support.pages import ROOT
+from support.processes import python
 
 pytest.importorskip("sklearn")
-EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 import dann_torch  # noqa: E402
@@ -54,14 +54,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
 
     def run(name, *command):
         out = ["--figure", str(tmp_path / f"{name}.png"), "--json", str(tmp_path / name)]
-        program = str(EXAMPLES / "dann_torch.py")
-        done = subprocess.run(
-            [sys.executable, *command, program, *options, *out],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        done = python(*command, EXAMPLES / "dann_torch.py", *options, *out)
         return (tmp_path / name).read_text(), done.stdout.splitlines()[0]
 
     two = run("two", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone")

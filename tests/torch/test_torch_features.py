@@ -1,14 +1,11 @@
 """What the installed PyTorch can do; benchmarks/torch_matrix.py runs this file with each version."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from support.processes import python
 
 import revgrad
-from revgrad_torch import GradientReversal, _features, ops
+from revgrad_torch import _features, ops
 from revgrad_torch.backend import TorchBackend
 
 VERSION = torch.torch_version.TorchVersion(torch.__version__)
@@ -32,23 +29,15 @@ except torch._dynamo.exc.Unsupported:
     print("refused")
 print(revgrad.get_backend("torch").limits[:70])
 """
-OLD = "del torch.compiler.set_stance"  # as before 2.6
+OLD = "del torch.compiler.set_stance" if _features.COMPILES else "pass"  # as before 2.6
 
 
 def run(**options):
-    code = PROGRAM.format(**options)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    return done.stdout.decode().splitlines()
+    return python("-W", "ignore", "-c", PROGRAM.format(**options)).stdout.splitlines()
 
 
 @pytest.mark.parametrize(
-    "feature, since",
-    [
-        ("COMPILES", (2, 6)),
-        ("EXPORTS", (2, 4)),
-        ("ASSIGNS", (2, 1)),
-    ],
+    "feature, since", [("COMPILES", (2, 6)), ("EXPORTS", (2, 4)), ("ASSIGNS", (2, 1))]
 )
 def test_a_feature_is_there_from_its_version_on(feature, since):
     assert getattr(_features, feature) == (since <= VERSION)
@@ -63,27 +52,16 @@ def test_what_is_missing_is_not_declared_and_has_a_reason():
 
 @pytest.mark.parametrize("lam", ["0.5", "torch.tensor(0.5)", "revgrad.LambdaVariable(0.5)"])
 def test_without_the_feature_the_graph_breaks(lam):
-    without = OLD if _features.COMPILES else ""
-    first, second = run(lam=lam, without=without, fullgraph=False)
+    first, second = run(lam=lam, without=OLD, fullgraph=False)
     assert first == "[-1.0, -1.0]"
     assert second.startswith("This PyTorch has eager mode, torch.func, forward mode and torch.jit.")
-    assert run(lam=lam, without=without, fullgraph=True)[0] == "refused"
+    assert run(lam=lam, without=OLD, fullgraph=True)[0] == "refused"
 
 
 def test_the_doctor_says_what_is_missing():
     code = f"import torch; {OLD}; from revgrad._cli import worker; worker.load(lambda e: print(e.advice), 'torch', '')"
-    if not _features.COMPILES:
-        code = code.replace(OLD, "pass")
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ)
-    assert b"torch.compile breaks the graph at a reversal, which runs eagerly" in done.stdout
-
-
-def test_a_file_of_another_layer_loads():
-    module = torch.nn.Sequential(torch.nn.Linear(2, 2), GradientReversal(0.5))
-    old = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Identity())
-    module.load_state_dict(old.state_dict())
-    assert module[1].lam == 0.5
-    assert torch.equal(module[0].weight, old[0].weight)
+    printed = python(code=code).stdout
+    assert "torch.compile breaks the graph at a reversal, which runs eagerly" in printed
 
 
 @pytest.mark.skipif(not _features.COMPILES, reason="nothing is compiled")

@@ -1,37 +1,28 @@
 """The recipes of the how-to for the loops that people use, each resumed from a checkpoint."""
 
-import pathlib
-import re
+import functools
 
 import pytest
 import torch
+from support.pages import run
 
 import revgrad
 from revgrad_torch import GradientReversal
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "how-to" / "torch-loops.md"
+recipe = functools.partial(run, "docs/how-to/torch-loops.md")
 X = torch.arange(8.0).reshape(8, 1) / 8
-
-
-def recipe(name):
-    """Return the names that a block of the page defines."""
-    text = PAGE.read_text(encoding="utf-8").split(f"\n## {name}\n")[1]
-    names = {}
-    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1), names)
-    return names
+EXPECTED = [revgrad.schedules.Dann()(step / 8) for step in range(8)]
 
 
 def lam_and_model():
     """Return a variable, and layers that it drives."""
-    torch.manual_seed(0)
     lam = revgrad.LambdaVariable()
-    layers = torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
-    return lam, torch.nn.Sequential(*layers)
+    return lam, torch.nn.Sequential(*layers(lam))
 
 
-def expected(total, first=0):
-    schedule = revgrad.schedules.Dann()
-    return [schedule(step / total) for step in range(first, total)]
+def layers(lam):
+    torch.manual_seed(0)
+    return torch.nn.Linear(1, 3), GradientReversal(lam), torch.nn.Linear(3, 1)
 
 
 def test_lightning(tmp_path):
@@ -67,43 +58,30 @@ def test_lightning(tmp_path):
     first = trainer(2)
     first.fit(Model(), batches)
     first.save_checkpoint(tmp_path / "checkpoint")
-    assert seen == pytest.approx(expected(8)[:4])
-    seen.clear()
+    assert len(seen) == 4
     trainer(4).fit(Model(), batches, ckpt_path=tmp_path / "checkpoint")
-    assert seen == pytest.approx(expected(8, 4))
+    assert seen == pytest.approx(EXPECTED)
 
 
-def test_accelerate(tmp_path):
-    pytest.importorskip("accelerate")
-    train = recipe("Accelerate")["train"]
-    seen = []
+@pytest.mark.parametrize("name", ["A plain loop", "Accelerate"])
+def test_a_loop_that_is_written_out(name, tmp_path):
+    if name == "Accelerate":
+        pytest.importorskip("accelerate")
+    train, seen = recipe(name)["train"], []
+    batches = torch.utils.data.DataLoader(X, batch_size=4)
 
     def loss(model, batch):
         seen.append(next(each.lam.item() for each in model.modules() if hasattr(each, "lam")))
         return model(batch).square().mean()
 
-    batches = torch.utils.data.DataLoader(X, batch_size=4)
-    for first in (0, 4):
-        seen.clear()
+    def trained(epochs, place):
         lam, model = lam_and_model()
-        train(model, lam, batches, loss, total_steps=8, epochs=2, folder=str(tmp_path / "state"))
-        assert seen == pytest.approx(expected(8)[first : first + 4])
+        train(model, lam, batches, loss, 8, epochs, str(tmp_path / place))
+        return model.state_dict()
 
-
-def test_a_plain_loop(tmp_path):
-    train = recipe("A plain loop")["train"]
-    batches = list(X.split(4))
-    seen = []
-
-    def loss(model, batch):
-        seen.append(model[1].lam.item())
-        return model(batch).square().mean()
-
-    for first in (0, 4):
-        seen.clear()
-        lam, model = lam_and_model()
-        train(model, lam, batches, loss, total_steps=8, epochs=2, file=str(tmp_path / "state"))
-        assert seen == pytest.approx(expected(8)[first : first + 4])
+    whole, _, resumed = trained(4, "whole"), trained(2, "parts"), trained(2, "parts")
+    assert seen == pytest.approx(2 * EXPECTED)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_skorch(tmp_path):
@@ -122,26 +100,22 @@ def test_skorch(tmp_path):
 
     def net():
         checkpoint = Checkpoint(monitor=None, dirname=tmp_path)
+        drive = callback(revgrad.schedules.Dann(), total_steps=8)
         return clone(
             skorch.NeuralNetRegressor(
-                Model(torch.nn.Linear(1, 3), GradientReversal(0), torch.nn.Linear(3, 1)),
+                Model(*layers(0)),
                 batch_size=3,  # of 6: 2 of 8 are for validation
                 max_epochs=2,
                 train_split=skorch.dataset.ValidSplit(4),
-                callbacks=[
-                    callback(revgrad.schedules.Dann(), total_steps=8),
-                    LoadInitState(checkpoint),
-                    checkpoint,
-                ],
+                callbacks=[drive, LoadInitState(checkpoint), checkpoint],
                 verbose=0,
             )
         )
 
     net().fit(X, X)
-    assert seen == pytest.approx(expected(8)[:4])
-    seen.clear()
+    assert len(seen) == 4
     net().fit(X, X)
-    assert seen == pytest.approx(expected(8, 4))
+    assert seen == pytest.approx(EXPECTED)
 
 
 def test_hugging_face_trainer(tmp_path):
@@ -160,7 +134,7 @@ def test_hugging_face_trainer(tmp_path):
 
     def trainer(*callbacks):
         return transformers.Trainer(
-            Model(torch.nn.Linear(1, 3), GradientReversal(0), torch.nn.Linear(3, 1)),
+            Model(*layers(0)),
             transformers.TrainingArguments(
                 str(tmp_path),
                 max_steps=8,
@@ -175,10 +149,9 @@ def test_hugging_face_trainer(tmp_path):
         )
 
     trainer(Stop()).train()
-    assert seen == pytest.approx(expected(8)[:4])
-    seen.clear()
+    assert len(seen) == 4
     trainer().train(resume_from_checkpoint=True)
-    assert seen == pytest.approx(expected(8, 4))
+    assert seen == pytest.approx(EXPECTED)
 
 
 def test_scale_the_gradient_of_an_encoder(capsys):

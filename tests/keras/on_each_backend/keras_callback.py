@@ -30,6 +30,11 @@ def fit(model, *callbacks, **options):
     return model.fit(X, Y, callbacks=list(callbacks), **settings).history
 
 
+def expected(steps):
+    """Return λ as the weight holds it, in float32."""
+    return [float(np.float32(RAMP(progress(step, TOTAL)))) for step in steps]
+
+
 class Watches(keras.callbacks.Callback):
     """Keeps λ as it is while each batch is trained, and what is logged of it."""
 
@@ -43,24 +48,20 @@ class Watches(keras.callbacks.Callback):
         self.logged.append(logs["lam"])
 
 
-def expected(steps):
-    """Return λ as the weight holds it, in float32."""
-    return [float(np.float32(RAMP(progress(step, TOTAL)))) for step in steps]
-
-
-def test_per_batch():
+@pytest.mark.parametrize(
+    "callback, lams",
+    [
+        (ScheduleLambda(RAMP, TOTAL), expected(range(12))),
+        (ScheduleLambda(Linear(0, 3), 3, per="epoch"), [0.0] * 4 + [1.0] * 4 + [2.0] * 4),
+    ],
+)
+def test_per_batch_and_per_epoch(callback, lams, capsys):
+    """λ is also in the history, and in the progress bar."""
     watches = Watches()
-    history = fit(make(), ScheduleLambda(RAMP, TOTAL), watches)
-    assert watches.lams == expected(range(12))
-    assert watches.logged == expected(range(12))
-    assert history["lam"] == expected([3, 7, 11])
-
-
-def test_per_epoch():
-    watches = Watches()
-    history = fit(make(), ScheduleLambda(Linear(0, 3), 3, per="epoch"), watches)
-    assert watches.lams == [0.0] * 4 + [1.0] * 4 + [2.0] * 4
-    assert history["lam"] == [0, 1, 2]
+    history = fit(make(), callback, watches, verbose=2)
+    assert watches.lams == watches.logged == lams
+    assert history["lam"] == lams[3::4]
+    assert f"lam: {lams[7]:.4f}" in capsys.readouterr().out
 
 
 def test_lambda_is_what_the_step_is_trained_with():
@@ -111,7 +112,7 @@ def test_a_second_fit_and_a_loaded_model_go_on(tmp_path):
 def test_several_steps_in_one_execution():
     watches = Watches()
     fit(make(steps_per_execution=2), ScheduleLambda(RAMP, TOTAL), watches)
-    assert watches.logged == expected([0, 2, 4, 6, 8, 10])
+    assert watches.logged == expected(range(0, 12, 2))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -124,12 +125,6 @@ def test_accumulated_gradients_are_batches_too(wrapped):
     model.compile(optimizer, "mse")
     fit(model, ScheduleLambda(RAMP, TOTAL), watches)
     assert watches.logged == expected(range(12))
-
-
-def test_a_variable_is_set_too():
-    lam = revgrad.LambdaVariable()
-    fit(make(GradientReversal(lam)), ScheduleLambda(RAMP, TOTAL))
-    assert np.float32(lam.value) == expected([11])[0]
 
 
 class Writes(keras.callbacks.Callback):
@@ -167,26 +162,26 @@ def test_on_a_plateau_the_weights_are_not_copied_at_each_batch(monkeypatch):
         assert len(calls) <= 4  # once, and JAX at the end of each of three epochs
 
 
-def test_the_progress_bar(capsys):
-    fit(make(), ScheduleLambda(RAMP, TOTAL), verbose=2)
-    assert "lam: 0.8483" in capsys.readouterr().out
-
-
-def test_layers_inside_other_layers_are_found():
-    inner = keras.Sequential([GradientReversal(), keras.layers.Dense(1)])
+def test_layers_inside_other_layers_are_found_and_a_variable_is_set_too():
+    lam = revgrad.LambdaVariable()
+    inner = keras.Sequential([GradientReversal(lam), keras.layers.Dense(1)])
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), inner])
     model.compile("sgd", "mse")
     fit(model, ScheduleLambda(RAMP, TOTAL))
-    assert float(inner.layers[0].lam.value) == expected([11])[0]
+    assert float(inner.layers[0].lam.value) == np.float32(lam.value) == expected([11])[0]
 
 
-def test_errors():
-    with pytest.raises(ValueError, match="per must be 'batch' or 'epoch'; got 'step'"):
-        ScheduleLambda(RAMP, TOTAL, per="step")
-    with pytest.raises(ValueError, match="total_steps"):
-        ScheduleLambda(RAMP, 0)
-    with pytest.raises(ValueError, match="schedule"):
-        ScheduleLambda(0.3, TOTAL)
+def test_a_bad_argument():
+    for arguments, words in (
+        ((RAMP, TOTAL, "step"), "per must be 'batch' or 'epoch'; got 'step'"),
+        ((RAMP, 0), "total_steps"),
+        ((0.3, TOTAL), "schedule"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ScheduleLambda(*arguments)
+
+
+def test_a_bad_model_and_a_bad_schedule():
     with pytest.raises(ValueError, match="found no GradientReversal in the model"):
         fit(make(keras.layers.Identity()), ScheduleLambda(RAMP, TOTAL))
     with pytest.raises(revgrad.InvalidLambdaError):
