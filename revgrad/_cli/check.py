@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from revgrad._cli import console, isolation
 from revgrad._cli.worker import Outcome, progress
 from revgrad.backend import CONTRACT
+from revgrad.testing import CHECKS
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
 DOCTOR = "The doctor says more: revgrad, without a command."
@@ -104,16 +104,12 @@ def check(name: str, disable: Sequence[str] = ()) -> Entry:
 
 def _checked(name: str, disable: Sequence[str]) -> Entry:
     """Run the checks in a subprocess; one that ends it has failed, and the rest get another."""
-    from revgrad.testing import CHECKS  # which other commands do not need
-
     outcomes: List[Outcome] = []
     while len(outcomes) < len(CHECKS):
         done = isolation.run("check", 0, disable, name=name, skip=len(outcomes))
         outcomes += [each for each in done.reports if each.outcome in OUTCOMES]
-        if not done.reports:
-            error = f"{done.how} while the backend was loaded. {DOCTOR}"
-            return Entry(name, None, "unavailable", None, outcomes, error)
-        last = done.reports[-1]
+        error = f"{done.how} while the backend was loaded. {DOCTOR}"
+        last = [Outcome("", "", "unavailable", error), *done.reports][-1]
         if not last.check:
             return Entry(name, None, last.outcome, None, outcomes, last.reason, last.traceback)
         if last.outcome == "running":
@@ -130,12 +126,13 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
     """Print the table clause by backend, every failure, and the reasons of the rest."""
     checked = [entry for entry in entries if entry.checks]
     if checked:
-        # All of one list; an entry that is unavailable may have only its beginning.
-        longest = max((entry.checks for entry in checked), key=len)
-        names = [[each.clause for each in longest], [each.check for each in longest]]
-        columns = [[each.outcome for each in entry.checks] for entry in checked]
-        rows = list(zip_longest(*names, *columns, fillvalue="-"))
-        console.table(["clause", "check", *[str(entry.backend) for entry in checked]], rows)
+        # An entry that is unavailable may have only the first ones.
+        found = [{each.check: each.outcome for each in entry.checks} for entry in checked]
+        rows = [
+            [function.clause, name, *(each.get(name, "-") for each in found)]
+            for name, function in CHECKS.items()
+        ]
+        console.table(["clause", "check", *(str(entry.backend) for entry in checked)], rows)
         console.line()
     for entry in entries:
         console.line(entry.summary(), "failed" if entry.failures else "")

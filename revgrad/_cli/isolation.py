@@ -17,7 +17,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, List, Tuple, TypeVar
+from typing import Any, Callable, Iterable, List, Tuple
 
 from revgrad import _plugins
 from revgrad._cli.worker import Entry, Outcome, left_out
@@ -30,9 +30,6 @@ _START = (
 )
 # The seconds that discovery may take: it imports light modules only.
 DISCOVERY = 60.0
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def ending(code: int) -> str:
     return f"the process was killed by {names.get(-code, f'signal {-code}')}"
 
 
-def in_parallel(function: Callable[[T], U], items: Iterable[T]) -> List[U]:
+def in_parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> List[Any]:
     """Call a function with each item, a few at a time."""
     with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
         return list(pool.map(function, items))
@@ -110,16 +107,11 @@ def discover() -> Tuple[List[Entry], List[str]]:
         where = {name: where for name, where, _ in _plugins.entry_points()}
         names = [name for name in where if name not in _plugins.disabled()]
         alone = in_parallel(lambda name: run("discover", DISCOVERY, {*names} - {name}), names)
-        for name, each in zip(names, alone):
-            if not each.reports:
-                fatal.append(_fatal(name, where[name], each))
-        done = run("discover", DISCOVERY, [str(entry.plugin) for entry in fatal])
+        lost = [(name, where[name], each) for name, each in zip(names, alone) if not each.reports]
+        done = run("discover", DISCOVERY, [name for name, _, _ in lost])
         if not done.reports:  # they are fatal only together
-            fatal.append(_fatal(",".join(names), "", done))
+            lost.append((",".join(names), "", done))
+        for plugin, distribution, each in lost:
+            error = f"{each.how} while the plugin was discovered"
+            fatal.append(left_out(plugin, distribution, "discovery", error, each.printed))
     return done.reports + fatal, [str(entry.plugin) for entry in fatal]
-
-
-def _fatal(plugin: str, distribution: str, done: Done) -> Entry:
-    """Return the entry of a plugin that no process survives."""
-    error = f"{done.how} while the plugin was discovered"
-    return left_out(plugin, distribution, "discovery", error, done.printed)

@@ -98,7 +98,7 @@ def _schedule(name: str, *arguments: str) -> Schedule:
     kind = KINDS.get(name)
     parser = argparse.ArgumentParser(f"revgrad schedule {name if kind else 'JSON'}")
     for field in fields(kind) if kind else ():
-        option = {"default": field.default, "help": "default: %(default)s"}
+        option: Dict[str, Any] = {"default": field.default, "help": "default: %(default)s"}
         if field.default is MISSING:
             option = {"required": True, "help": "required"}
         parser.add_argument(f"--{field.name}", type=float, metavar="NUMBER", **option)

@@ -213,11 +213,11 @@ def _look(program: Program, lam: float) -> Finding:
 
 def _at(x: Any, program: Program, lam: float) -> Finding:
     loss, gradient = program(x)
-    wrong = 0 if gradient is None else np.count_nonzero(~np.isfinite(gradient))
     if not np.isfinite(loss):
         return Finding("nonfinite", detail=f"the loss is {loss}")
-    if wrong:
-        seen = f"{wrong} of {np.size(gradient)} elements of the gradient are inf or nan"
+    if gradient is not None and not np.isfinite(gradient).all():
+        count = np.count_nonzero(~np.isfinite(gradient))
+        seen = f"{count} of {gradient.size} elements of the gradient are inf or nan"
         return Finding("nonfinite", detail=f"the loss is {loss:.4g}, and {seen}")
     eps = max(float(floating(each).eps) for each in (x.dtype.name, program.dtype))
     parameter = program.which > 0
@@ -226,7 +226,7 @@ def _at(x: Any, program: Program, lam: float) -> Finding:
 
 
 def _follow(program: Program, variable: LambdaVariable) -> Finding:
-    """Examine a second value of the variable too; leave it at the first one, which is not 0."""
+    """Examine a second value of the variable too; leave it at its own, or at 1 instead of 0."""
     built_at = variable.value
     variable.value = lam = built_at or 1.0
     finding = _look(program, lam)

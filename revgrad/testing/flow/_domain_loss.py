@@ -71,11 +71,8 @@ class Program:
         return self.harness.program(self.traced, self.x.shape, self.x.dtype.name)
 
     def traced(self, value: Any) -> Any:
-        arguments = [
-            value if i == self.which else self.harness.constant(array)
-            for i, array in enumerate(self.arrays)
-        ]
-        loss = self.loss(*arguments)
+        constant, arrays, i = self.harness.constant, self.arrays, self.which
+        loss = self.loss(*map(constant, arrays[:i]), value, *map(constant, arrays[i + 1 :]))
         if loss is None or isinstance(loss, (numbers.Number, str, tuple, list, dict)):
             raise ValueError(
                 "domain_loss must return a value of the framework; it returned "

@@ -30,8 +30,7 @@ EXPLANATIONS = {
     ),
     "disconnected": (
         "the framework finds no connection from the domain loss to the features.",
-        "the loss depends on them, so the gradient is cut: by stop_gradient, disconnected_grad or "
-        "detach, or because a value left the graph and came back as a number.",
+        "it is cut by stop_gradient, disconnected_grad or detach, or leaves the graph as a number.",
         "Look for that. A reversal with λ = 0 is not the cause: its zeros are connected.",
     ),
     "cut": (
