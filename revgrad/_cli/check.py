@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from revgrad._cli import console, isolation
 from revgrad._cli.worker import Outcome, progress
 from revgrad.backend import CONTRACT
+from revgrad.testing import CHECKS
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
 DOCTOR = "The doctor says more: revgrad, without a command."
@@ -35,9 +34,12 @@ class Entry:
     traceback: Optional[str] = None
 
     @property
-    def ok(self) -> bool:
-        """Whether the backend is available and no check failed."""
-        return self.state != "unavailable" and all(each.outcome != "failed" for each in self.checks)
+    def failures(self) -> List[Outcome]:
+        """The checks that failed, and why the backend is not available."""
+        failed = [each for each in self.checks if each.outcome == "failed"]
+        if self.state == "unavailable":
+            failed.append(Outcome("", "", "failed", str(self.error), self.traceback))
+        return failed
 
     def summary(self) -> str:
         """Return one line.
@@ -48,7 +50,7 @@ class Entry:
         'mylib: no harness'
         """
         if self.state != "checked":
-            reason = f": {self.error}" if self.ok and self.error else ""
+            reason = f": {self.error}" if self.error and not self.failures else ""
             return f"{self.backend or f'plugin {self.plugin}'}: {self.state}{reason}"
         counts = Counter(each.outcome for each in self.checks)
         text = ", ".join(f"{counts[each]} {each}" for each in OUTCOMES if counts[each])
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     if bool(args.names) == args.all:
         parser.error("name backends, or give --all" + (", not both" if args.all else ""))
     entries = check_all() if args.all else [check(name) for name in dict.fromkeys(args.names)]
-    ok = all(entry.ok for entry in entries)
+    ok = not any(entry.failures for entry in entries)
     if args.json:
         console.as_json(contract=CONTRACT, ok=ok, backends=entries)
     else:
@@ -85,12 +87,11 @@ def check_all() -> List[Entry]:
             error = f"{where} {each.stage!r}: {each.error}. {DOCTOR}"
             trace = each.traceback
             entries.append(Entry(None, each.plugin, "unavailable", None, (), error, trace))
-        elif each.state == "not installed":
-            entries.append(Entry(each.backend, state=each.state))
-        elif not each.harness:
-            entries.append(Entry(each.backend, state="no harness"))
-        else:
+        elif each.state == "installed" and each.harness:
             entries.append(check(str(each.backend), fatal))
+        else:
+            state = "no harness" if each.state == "installed" else each.state
+            entries.append(Entry(each.backend, state=state))
     return entries
 
 
@@ -103,41 +104,38 @@ def check(name: str, disable: Sequence[str] = ()) -> Entry:
 
 def _checked(name: str, disable: Sequence[str]) -> Entry:
     """Run the checks in a subprocess; one that ends it has failed, and the rest get another."""
-    from revgrad.testing import CHECKS  # which other commands do not need
-
     outcomes: List[Outcome] = []
     while len(outcomes) < len(CHECKS):
         done = isolation.run("check", 0, disable, name=name, skip=len(outcomes))
         outcomes += [each for each in done.reports if each.outcome in OUTCOMES]
-        if not done.reports:
-            error = f"{done.how} while the backend was loaded. {DOCTOR}"
-            return Entry(name, None, "unavailable", None, outcomes, error)
-        last = done.reports[-1]
+        error = f"{done.how} while the backend was loaded. {DOCTOR}"
+        last = [Outcome("", "", "unavailable", error), *done.reports][-1]
         if not last.check:
             return Entry(name, None, last.outcome, None, outcomes, last.reason, last.traceback)
         if last.outcome == "running":
             reason = f"{last.clause} {last.check}: {done.how} while the check was run"
             outcomes.append(replace(last, outcome="failed", reason=reason))
-    hypothesis = False
-    with contextlib.suppress(ImportError):
+    try:
         importlib.import_module("revgrad.testing.strategies")
-        hypothesis = True
-    return Entry(name, None, "checked", hypothesis, outcomes)
+    except ImportError:  # of hypothesis
+        return Entry(name, None, "checked", False, outcomes)
+    return Entry(name, None, "checked", True, outcomes)
 
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
     """Print the table clause by backend, every failure, and the reasons of the rest."""
     checked = [entry for entry in entries if entry.checks]
     if checked:
-        # All of one list; an entry that is unavailable may have only its beginning.
-        longest = max((entry.checks for entry in checked), key=len)
-        columns = [[each.outcome for each in entry.checks] for entry in checked]
-        names = [[each.clause for each in longest], [each.check for each in longest]]
-        rows = list(zip_longest(*names, *columns, fillvalue="-"))
-        console.table(["clause", "check", *[str(entry.backend) for entry in checked]], rows)
+        # An entry that is unavailable may have only the first ones.
+        found = [{each.check: each.outcome for each in entry.checks} for entry in checked]
+        rows = [
+            [function.clause, name, *(each.get(name, "-") for each in found)]
+            for name, function in CHECKS.items()
+        ]
+        console.table(["clause", "check", *(str(entry.backend) for entry in checked)], rows)
         console.line()
     for entry in entries:
-        console.line(entry.summary(), "" if entry.ok else "failed")
+        console.line(entry.summary(), "failed" if entry.failures else "")
     if any(entry.hypothesis is False for entry in checked):
         hint = "hypothesis is not installed: pip install 'revgrad[testing]'"
         console.line(f"\nOnly fixed examples were tried, {hint}.")
@@ -147,12 +145,9 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
             console.line(f"\n{outcome}:", outcome)
             console.line("\n".join(reasons), indent=2)
     for entry in entries:
-        failures = [each for each in entry.checks if each.outcome == "failed"]
-        if entry.error and not entry.ok:
-            failures.append(Outcome("", "", "failed", entry.error, entry.traceback))
-        if failures:
+        if entry.failures:
             console.line(f"\n{entry.summary()}:", "failed")
-        for i, each in enumerate(failures):
+        for i, each in enumerate(entry.failures):
             console.line(f"\n{each.reason}" if i else each.reason, indent=2)
             if tracebacks and each.traceback:
                 console.line(f"\n{each.traceback.rstrip()}", "dim", indent=4)

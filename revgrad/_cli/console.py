@@ -10,7 +10,7 @@ import re
 import sys
 import textwrap
 from dataclasses import asdict
-from typing import Any, Collection, Dict, Sequence
+from typing import Any, Collection, Sequence
 
 from revgrad._names import did_you_mean
 from revgrad._version import __version__
@@ -23,11 +23,17 @@ exit codes:
   2  the arguments are invalid
   3  the output cannot be written
 """
+VERSIONS = {
+    "revgrad": __version__,
+    "python": platform.python_version(),
+    "platform": f"{platform.system()} {platform.machine()}",
+}
+DOCUMENTATION = "the folder docs of the source distribution"
 _STYLES = {
     **dict.fromkeys(["ok", "passed"], "green"),
-    **dict.fromkeys(["broken", "failed", "unavailable"], "bold red"),
-    **dict.fromkeys(["expected"], "yellow"),
-    **dict.fromkeys(["skipped", "not installed", "no harness", "nothing to check"], "dim"),
+    **dict.fromkeys(["broken", "failed"], "bold red"),
+    **dict.fromkeys(["skipped", "not installed"], "dim"),
+    "expected": "yellow",
 }
 # Escape sequences and control characters in the messages of third parties.
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|(?!\n)[\x00-\x1f\x7f]")
@@ -52,14 +58,11 @@ def _terminal() -> Any:
 
 def line(text: str = "", style: str = "", indent: int = 0) -> None:
     """Print a paragraph, which a terminal may wrap, in a style of rich or of a word of a table."""
-    text, terminal = cleaned(text), _terminal()
-    if terminal is None or not text:
-        print(textwrap.indent(text, " " * indent).rstrip())
-        return
-    from rich.padding import Padding
-
-    padded = Padding(text, (0, 0, 0, indent), expand=False)
-    terminal.print(padded, style=_STYLES.get(style, style))
+    text, terminal = textwrap.indent(cleaned(text), " " * indent).rstrip(), _terminal()
+    if terminal is None:
+        print(text)
+    else:
+        terminal.print(text, style=_STYLES.get(style, style))
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -89,30 +92,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def as_json(**report: Any) -> None:
     """Print a report with the versions, and the dataclasses that it holds, as JSON."""
-    print(json.dumps({**versions(), **report}, indent=2, default=asdict))
+    print(json.dumps({**VERSIONS, **report}, indent=2, default=asdict))
 
 
 def cleaned(text: str) -> str:
     """Return a text without control characters other than line breaks."""
     return _CONTROL.sub("", text.replace("\t", "    ").replace("\r\n", "\n"))
-
-
-def versions() -> Dict[str, str]:
-    """Return the versions of revgrad and Python, and the system."""
-    system = f"{platform.system()} {platform.machine()}"
-    return {"revgrad": __version__, "python": platform.python_version(), "platform": system}
-
-
-def documentation() -> str:
-    """Return where the documentation is, by the metadata of the distribution."""
-    from importlib import metadata
-
-    try:
-        urls = metadata.metadata("revgrad").get_all("Project-URL") or []
-    except metadata.PackageNotFoundError:  # run from a checkout
-        urls = []
-    found: Dict[str, str] = dict(url.split(", ", 1) for url in urls)
-    return found.get("Documentation", "the folder docs of the source distribution")
 
 
 def unknown(what: str, name: str, known: Collection[str]) -> str:

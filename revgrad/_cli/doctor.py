@@ -12,7 +12,8 @@ from revgrad._cli.worker import Entry
 
 def main(as_json: bool, tracebacks: bool, timeout: float) -> int:
     """Examine every backend, print what was found, and return the exit code."""
-    entries = diagnose(timeout)
+    entries, fatal = isolation.discover()
+    entries = isolation.in_parallel(lambda entry: _examined(entry, fatal, timeout), entries)
     ok = all(entry.state != "broken" for entry in entries)
     if as_json:
         known, unknown = _disabled()
@@ -20,12 +21,6 @@ def main(as_json: bool, tracebacks: bool, timeout: float) -> int:
     else:
         show(entries, tracebacks)
     return 0 if ok else 1
-
-
-def diagnose(timeout: float) -> List[Entry]:
-    """Discover the plugins and load each backend, each in a process of its own."""
-    entries, fatal = isolation.discover()
-    return isolation.in_parallel(lambda entry: _examined(entry, fatal, timeout), entries)
 
 
 def _examined(entry: Entry, fatal: Sequence[str], timeout: float) -> Entry:
@@ -79,16 +74,15 @@ def _disabled() -> Tuple[List[str], List[str]]:
 
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
-    """Print what `diagnose` found."""
-    console.line("revgrad {revgrad}, Python {python}, {platform}".format(**console.versions()))
+    """Print what was found."""
+    console.line("revgrad {revgrad}, Python {python}, {platform}".format(**console.VERSIONS))
     console.line()
-    headings = ["backend", "plugin", "distribution", "framework", "state", "claims"]
     rows = []
     for entry in entries:
         distribution = " ".join(filter(None, [entry.distribution, entry.version]))
         row = [entry.backend, entry.plugin or "built in", distribution, entry.framework]
         rows.append([cell or "-" for cell in [*row, entry.state, ", ".join(entry.claims)]])
-    console.table(headings, rows)
+    console.table("backend plugin distribution framework state claims".split(), rows)
     for text, names in zip(("leaves out", "lists unknown plugins"), _disabled()):
         if names:
             console.line(f"\nREVGRAD_DISABLE {text}: {', '.join(names)}.")
@@ -104,4 +98,4 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
             console.line(f"\n{entry.traceback.rstrip()}", "dim", indent=4)
     if not tracebacks and any(entry.state == "broken" for entry in entries):
         console.line("\nThe whole tracebacks: revgrad --traceback")
-    console.line(f"\nDocumentation: {console.documentation()}")
+    console.line(f"\nDocumentation: {console.DOCUMENTATION}")

@@ -6,8 +6,10 @@ process. So the commands load each one in a process of its own; see `revgrad._cl
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -15,10 +17,10 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, List, Tuple, TypeVar
+from typing import Any, Callable, Iterable, List, Tuple
 
 from revgrad import _plugins
-from revgrad._cli.worker import MARK, Entry, decode, left_out
+from revgrad._cli.worker import Entry, Outcome, left_out
 
 # The same path as here: `revgrad` and `python -m revgrad` differ in whether the working directory
 # is on it.
@@ -26,11 +28,8 @@ _START = (
     "import os, sys; sys.path[:] = sys.argv.pop().split(os.pathsep); "
     "from revgrad._cli.worker import main; main(*sys.argv[1:])"
 )
+# The seconds that discovery may take: it imports light modules only.
 DISCOVERY = 60.0
-"""The seconds that discovery may take: it imports light modules only."""
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -44,28 +43,30 @@ class Done:
 
 def run(job: str, timeout: float, disable: Iterable[str] = (), **options: Any) -> Done:
     """Do a job in a subprocess; with a timeout of 0, none, what it prints is not kept but shown."""
-    began = time.monotonic()
-    arguments = [job, json.dumps({"timeout": timeout, **options}), os.pathsep.join(sys.path)]
+    began, how = time.monotonic(), ""
     disabled = ",".join([*_plugins.disabled(), *disable])
-    with tempfile.TemporaryFile() as printed:
-        try:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as printed:
+        reports = pathlib.Path(folder, "reports")
+        reports.touch()
+        argument = json.dumps({"path": str(reports), "timeout": timeout, **options})
+        output: Any = printed if timeout else 2
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process = subprocess.run(
-                [sys.executable, "-c", _START, *arguments],
+                [sys.executable, "-c", _START, job, argument, os.pathsep.join(sys.path)],
                 env={**os.environ, "REVGRAD_DISABLE": disabled},
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=printed if timeout else None,
+                stdout=output,
+                stderr=output,
                 timeout=timeout + 10 if timeout else None,  # it prints where it hangs, and exits
             )
-            how, output = ending(process.returncode), process.stdout
-        except subprocess.TimeoutExpired as error:
-            output = error.stdout or b""
+            how = ending(process.returncode)
         if timeout and time.monotonic() - began > timeout:
             how = f"the process did not finish within {timeout:g} seconds"
         printed.seek(0)
         text = printed.read().decode("utf-8", "backslashreplace").strip()
-    reports = [decode(line) for line in output.splitlines() if line.startswith(MARK)]
-    return Done(reports, how, text)
+        kind = Outcome if job == "check" else Entry
+        found = [kind(**json.loads(line)) for line in reports.read_text().splitlines()]
+    return Done(found, how, text)
 
 
 def ending(code: int) -> str:
@@ -84,7 +85,7 @@ def ending(code: int) -> str:
     return f"the process was killed by {names.get(-code, f'signal {-code}')}"
 
 
-def in_parallel(function: Callable[[T], U], items: Iterable[T]) -> List[U]:
+def in_parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> List[Any]:
     """Call a function with each item, a few at a time."""
     with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
         return list(pool.map(function, items))
@@ -105,18 +106,12 @@ def discover() -> Tuple[List[Entry], List[str]]:
     if not done.reports:
         where = {name: where for name, where, _ in _plugins.entry_points()}
         names = [name for name in where if name not in _plugins.disabled()]
-        alone = [{*names} - {name} for name in names]
-        each_done = in_parallel(lambda others: run("discover", DISCOVERY, others), alone)
-        for name, done in zip(names, each_done):
-            if not done.reports:
-                fatal.append(_fatal(name, where[name], done))
-        done = run("discover", DISCOVERY, [str(each.plugin) for each in fatal])
+        alone = in_parallel(lambda name: run("discover", DISCOVERY, {*names} - {name}), names)
+        lost = [(name, where[name], each) for name, each in zip(names, alone) if not each.reports]
+        done = run("discover", DISCOVERY, [name for name, _, _ in lost])
         if not done.reports:  # they are fatal only together
-            fatal.append(_fatal(",".join(names), "", done))
-    return done.reports + fatal, [str(each.plugin) for each in fatal]
-
-
-def _fatal(plugin: str, distribution: str, done: Done) -> Entry:
-    """Return the entry of a plugin that no process survives."""
-    error = f"{done.how} while the plugin was discovered"
-    return left_out(plugin, distribution, "discovery", error, done.printed)
+            lost.append((",".join(names), "", done))
+        for plugin, distribution, each in lost:
+            error = f"{each.how} while the plugin was discovered"
+            fatal.append(left_out(plugin, distribution, "discovery", error, each.printed))
+    return done.reports + fatal, [str(entry.plugin) for entry in fatal]

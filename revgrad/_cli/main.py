@@ -21,7 +21,7 @@ commands:
 
 {console.EXIT_CODES}
 revgrad COMMAND --help lists the options of a command.
-Documentation: {console.documentation()}
+Documentation: {console.DOCUMENTATION}
 """
 
 
@@ -62,9 +62,8 @@ def _run(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
     usage = "revgrad [--json] [--traceback] [--timeout SECONDS]\n       revgrad COMMAND ..."
-    parser = console.parser(
-        "revgrad", usage, "Say what is installed, what is broken, and why.", EPILOG
-    )
+    words = "Say what is installed, what is broken, and why."
+    parser = console.parser("revgrad", usage, words, EPILOG)
     parser.add_argument("--version", action="version", version=f"revgrad {__version__}")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--traceback", action="store_true", help="print whole tracebacks")

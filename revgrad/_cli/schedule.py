@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from dataclasses import MISSING, fields
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
 
@@ -64,21 +64,19 @@ def main(arguments: Sequence[str]) -> int:
     headings = ["step", "p", *map(repr, curves)]
     if args.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([headings, *_rows(curves, range(steps + 1), repr)])
+        writer.writerow(headings)
+        writer.writerows(_row(curves, step, steps, repr) for step in range(steps + 1))
     else:
         rows = min(steps, ROWS)
         shown = [(2 * steps * row + rows) // (2 * rows) for row in range(rows + 1)]  # any int
-        console.table(headings, list(_rows(curves, shown, "{:.6g}".format)))
+        console.table(headings, [_row(curves, step, steps, "{:.6g}".format) for step in shown])
     return 0
 
 
-def _rows(
-    curves: Sequence[Schedule], steps: Sequence[int], write: Callable[[float], str]
-) -> Iterator[List[str]]:
-    """Yield the cells of each step; the last step is the end of the training run."""
-    for step in steps:
-        p = progress(step, steps[-1])
-        yield [str(step), write(p), *(write(curve(p)) for curve in curves)]
+def _row(curves: List[Schedule], step: int, steps: int, write: Callable[[Any], str]) -> List[str]:
+    """Return the cells of a step."""
+    p = progress(step, steps)
+    return [str(step), *(write(each) for each in (p, *(curve(p) for curve in curves)))]
 
 
 def _groups(arguments: Sequence[str]) -> List[List[str]]:
@@ -100,9 +98,10 @@ def _schedule(name: str, *arguments: str) -> Schedule:
     kind = KINDS.get(name)
     parser = argparse.ArgumentParser(f"revgrad schedule {name if kind else 'JSON'}")
     for field in fields(kind) if kind else ():
-        option = {"required": True} if field.default is MISSING else {"default": field.default}
-        words = "required" if field.default is MISSING else "default: %(default)s"
-        parser.add_argument(f"--{field.name}", type=float, metavar="NUMBER", help=words, **option)
+        option: Dict[str, Any] = {"default": field.default, "help": "default: %(default)s"}
+        if field.default is MISSING:
+            option = {"required": True, "help": "required"}
+        parser.add_argument(f"--{field.name}", type=float, metavar="NUMBER", **option)
     given, unknown = parser.parse_known_args(arguments)
     if unknown and not unknown[0].startswith("-"):
         raise ValueError(console.unknown("schedule", unknown[0], KINDS))

@@ -1,15 +1,14 @@
 """What a subprocess does for the doctor and for ``revgrad check``; see `revgrad._cli.isolation`.
 
-It does what a user's process does. It reports on a channel of its own, because frameworks print to
-the standard output.
+It does what a user's process does. It reports in a file of its own, because frameworks print.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib.util
 import json
-import os
 import re
 import shutil
 import sys
@@ -18,15 +17,12 @@ import warnings
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from itertools import accumulate
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from revgrad._registry import registry
 from revgrad._version import __version__
 from revgrad.backend import BackendSpec
 from revgrad.exceptions import PluginWarning, describe_error
-
-MARK = b"revgrad reports "
-"""What each line of a report begins with: code that runs before us may print to the channel."""
 
 
 @dataclass(frozen=True)
@@ -63,30 +59,20 @@ class Outcome:
 Report = Callable[[Any], None]
 
 
-def decode(line: bytes) -> Any:
-    """Return the report in a line that begins with the mark."""
-    kind, fields = json.loads(line[len(MARK) :])
-    return {"Entry": Entry, "Outcome": Outcome}[kind](**fields)
-
-
 def main(job: str, argument: str) -> None:
     """Do a job, which is a function of this module, and write what it reports."""
     options = json.loads(argument)
-    with os.fdopen(os.dup(1), "wb") as channel:
+    path, timeout = options.pop("path"), options.pop("timeout")
+    faulthandler.enable()  # a process that crashes or hangs says where
+    if timeout:
+        faulthandler.dump_traceback_later(timeout, exit=True)
+    warnings.simplefilter("ignore", PluginWarning)  # the doctor reports what was left out
+    with open(path, "w") as channel:
 
         def report(found: Any) -> None:
-            text = json.dumps([type(found).__name__, asdict(found)])
-            channel.write(b"\n%s%s\n" % (MARK, text.encode()))
-            channel.flush()
+            print(json.dumps(asdict(found)), file=channel, flush=True)
 
-        os.dup2(2, 1)  # whatever prints from now on prints to the standard error
-        faulthandler.enable()  # a process that crashes or hangs says where
-        if options["timeout"]:
-            faulthandler.dump_traceback_later(options["timeout"], exit=True)
-        del options["timeout"]
-        warnings.simplefilter("ignore", PluginWarning)  # the doctor reports what was left out
-        jobs: Dict[str, Callable[..., None]] = {"discover": discover, "load": load, "check": check}
-        jobs[job](report, **options)
+        globals()[job](report, **options)
 
 
 def discover(report: Report) -> None:
@@ -116,8 +102,7 @@ def load(report: Report, name: str, prepare: str) -> None:
         report(replace(found, state="broken", advice=advice and advice.rstrip(".") + "."))
     else:
         loaded = (getattr(sys.modules.get(root), "__version__", None) for root in _roots(name))
-        versions = [each for each in loaded if isinstance(each, str)]
-        framework = [*versions, entry.framework][0]
+        framework = next((each for each in loaded if isinstance(each, str)), entry.framework)
         report(replace(entry, state="ok", framework=framework, advice=backend.limits or None))
 
 
@@ -170,16 +155,14 @@ def left_out(plugin: str, distribution: str, stage: str, error: str, trace: str)
 def _entry(name: str) -> Entry:
     """Return what is known of a backend that was discovered, and is not loaded."""
     spec, source = registry.spec(name), registry.sources.get(name)
-    plugin, origin = None, f"revgrad {__version__}"
-    if source:
-        plugin, origin = source.plugin, source.distribution
-    distribution, _, number = origin.partition(" ")
+    origin = source.distribution if source else f"revgrad {__version__}"
+    distribution, _, version = origin.partition(" ")
     there = any(map(_is_installed, spec.claims))
     return Entry(
         backend=name,
-        plugin=plugin,
+        plugin=source.plugin if source else None,
         distribution=distribution,
-        version=number,
+        version=version,
         requires=spec.requires or None,
         framework=_version_in_metadata(spec) if there else None,
         state="installed" if there else "not installed",
@@ -203,10 +186,8 @@ def _is_installed(claim: str) -> bool:
 def _version_in_metadata(spec: BackendSpec) -> Optional[str]:
     """Return the version of the distribution that a spec requires, or that is named as a claim."""
     for name in [*re.findall(r"^\s*([\w.-]+)", spec.requires), *_roots(spec.name)]:
-        try:
+        with contextlib.suppress(Exception):  # not installed, or its metadata is broken
             return metadata.version(name)
-        except Exception:  # not installed, or its metadata is broken
-            continue
     return None
 
 

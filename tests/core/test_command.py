@@ -68,32 +68,18 @@ def test_output_that_cannot_be_written(arguments, output, error):
 # --- revgrad schedule -----------------------------------------------------------------------------
 
 
-def table(printed):
-    return [re.split("  +", line.strip()) for line in printed.splitlines()]
-
-
-def test_the_table_has_eleven_steps_and_any_schedule_may_be_json():
-    status, printed, _ = command(
-        "schedule", "--steps", "1000", json.dumps(DELAYED.to_dict()), "cosine", "--end", "0.5"
-    )
-    headings, *rows = table(printed)
+# The last training run is longer than any int64.
+@pytest.mark.parametrize("steps, every", [(1000, 100), (4, 1), (10**30, 10**29)])
+def test_the_table_has_eleven_steps_or_all_and_any_schedule_may_be_json(steps, every):
+    delayed = json.dumps(DELAYED.to_dict())
+    status, printed, _ = command("schedule", f"--steps={steps}", delayed, "cosine", "--end", "0.5")
+    headings, *rows = (re.split("  +", line) for line in printed.splitlines())
     curves = [DELAYED, schedules.Cosine(end=0.5)]
     assert status == 0 and headings == ["step", "p", *map(repr, curves)]
-    assert [int(row[0]) for row in rows] == list(range(0, 1001, 100))
+    assert [int(row[0]) for row in rows] == [*range(0, steps + 1, every)]
     for step, p, *values in rows:
-        assert float(p) == int(step) / 1000
+        assert float(p) == pytest.approx(int(step) / steps, rel=1e-6)
         assert np.allclose([float(each) for each in values], [c(float(p)) for c in curves], 1e-5)
-
-
-def test_the_table_of_a_short_run_has_every_step():
-    _, printed, _ = command("schedule", "linear", "--end", "40", "--steps", "4")
-    assert [row[2] for row in table(printed)[1:]] == ["0", "10", "20", "30", "40"]
-
-
-def test_the_table_of_a_run_that_is_longer_than_any_int64():
-    _, printed, _ = command("schedule", "linear", "--end", "10", "--steps", str(10**30))
-    assert [int(row[0]) for row in table(printed)[1:]] == [k * 10**29 for k in range(11)]
-    assert [row[2] for row in table(printed)[1:]] == [*map(str, range(11))]
 
 
 def test_csv_has_every_step_with_all_digits():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -11,23 +11,16 @@ from revgrad._lambda import lambda_as_float
 from revgrad._variable import LambdaVariable
 from revgrad.testing._cases import floating
 from revgrad.testing._check import as_harness
-from revgrad.testing.flow._diagnosis import (
-    UNSURE,
-    Factors,
-    Finding,
-    diagnose,
-    followed,
-    not_finite,
-    of_features,
-    of_parameter,
-    stays_zero,
-)
+from revgrad.testing.flow._diagnosis import Finding, diagnose, follows
 from revgrad.testing.flow._domain_loss import Program, check_arguments, floating_arrays
 from revgrad.testing.flow._report import report
 from revgrad.testing.flow._slopes import measure, nearby
 from revgrad.testing.harness import Harness
 
 __all__ = ["Flow", "check_flow"]
+
+# The kinds that say nothing about the reversal; another point may.
+UNSURE = ("undecided", "unseen", "flat")
 
 
 @dataclass(frozen=True)
@@ -159,9 +152,9 @@ def check_flow(
 
     Notes
     -----
-    The loss is computed about a hundred times for the features and for each parameter, in one
-    program each. A part of the model that carries less than about one percent of the gradient is
-    not detected, nor is a λ that is wrong by less than the error in the report.
+    The loss is computed about a hundred times for each parameter and a few hundred times for the
+    features, in one program each. A part of the model that carries less than about one percent of
+    the gradient is not detected, nor is a λ that is wrong by less than the error in the report.
 
     Examples
     --------
@@ -173,7 +166,7 @@ def check_flow(
     """
     harness = as_harness(harness)
     variable = lam if isinstance(lam, LambdaVariable) else None
-    strength = lambda_as_float(lam.value if variable is not None else lam)
+    before = lambda_as_float(lam if variable is None else variable.value)
     arrays = list(floating_arrays(features, parameters))
     check_arguments(domain_loss, arrays)
     if arrays[1:] and type(harness).constant is Harness.constant:
@@ -181,43 +174,31 @@ def check_flow(
             f"check_flow differentiates by one argument at a time, and {type(harness).__name__} "
             "has no constant(array) to hold the others. Write it, or leave the parameters out."
         )
-    before = strength
+    strength = before if variable is None else before or 1.0
     program = Program(harness, domain_loss, arrays, 0)
-    if variable is not None and before == 0:
-        strength = 1.0
     try:
-        if variable is None:
-            finding = _look(program, of_features(strength))
-        else:
-            finding = _follow(program, variable, strength)
+        finding = _look(program, strength) if variable is None else _follow(program, variable)
         heads = [
-            _look(Program(harness, domain_loss, arrays, i), of_parameter(strength))
-            for i in range(1, len(arrays))
+            _look(Program(harness, domain_loss, arrays, i), strength) for i in range(1, len(arrays))
         ]
     finally:
         if variable is not None:
             variable.value = before
-    kind, text = report(finding, heads, strength, before if variable is not None else None)
-    return Flow(
-        ok=kind == "right",
-        kind=kind,
-        ratio=finding.ratio,
-        expected=0.0 - strength,
-        parameter_ratios=tuple(each.ratio for each in heads),
-        report=text,
-    )
+    kind, text = report(finding, heads, strength, None if variable is None else before)
+    ratios = tuple(each.ratio for each in heads)
+    return Flow(kind == "right", kind, finding.ratio, 0.0 - strength, ratios, text)
 
 
-def _look(program: Program, factors: Factors) -> Finding:
+def _look(program: Program, lam: float) -> Finding:
     """Examine the given point and, unless the result is clear, some nearby points."""
-    findings = [_at(program.x, program, factors)]
+    findings = [_at(program.x, program, lam)]
     clear = findings[0].kind in ("right", "constant", "disconnected", "nonfinite")
     if clear or findings[0].detail == "unsteady":
         return findings[0]
     # Features that come out of a relu lie on the kinks of the next one, and so do those of a head
     # of zeros: the derivative is undefined there. A wrong reversal is wrong at every point.
     for point in nearby(program.x):
-        finding = _at(point, program, factors)
+        finding = _at(point, program, lam)
         if finding.kind == "right" and findings[0].kind in UNSURE:
             program.x = point
             return finding
@@ -230,28 +211,38 @@ def _look(program: Program, factors: Factors) -> Finding:
     return findings[0] if findings[0].kind in UNSURE else Finding("undecided", detail="kinks")
 
 
-def _at(x: Any, program: Program, factors: Factors) -> Finding:
+def _at(x: Any, program: Program, lam: float) -> Finding:
     loss, gradient = program(x)
-    if not np.isfinite(loss) or not (gradient is None or np.isfinite(gradient).all()):
-        return not_finite(loss, gradient)
+    if not np.isfinite(loss):
+        return Finding("nonfinite", detail=f"the loss is {loss}")
+    if gradient is not None and not np.isfinite(gradient).all():
+        count = np.count_nonzero(~np.isfinite(gradient))
+        seen = f"{count} of {gradient.size} elements of the gradient are inf or nan"
+        return Finding("nonfinite", detail=f"the loss is {loss:.4g}, and {seen}")
     eps = max(float(floating(each).eps) for each in (x.dtype.name, program.dtype))
-    measured = measure(program.value, x, gradient, eps, parts=program.which == 0)
-    return diagnose(measured, gradient, factors)
+    parameter = program.which > 0
+    measured = measure(program.value, x, gradient, eps, parts=not parameter)
+    return diagnose(measured, gradient, lam, parameter)
 
 
-def _follow(program: Program, variable: LambdaVariable, strength: float) -> Finding:
-    """Examine a second value of the variable too; leave it at `strength`."""
+def _follow(program: Program, variable: LambdaVariable) -> Finding:
+    """Examine a second value of the variable too; leave it at its own, or at 1 instead of 0."""
     built_at = variable.value
-    variable.value = strength
-    finding = _look(program, of_features(strength))
+    variable.value = lam = built_at or 1.0
+    finding = _look(program, lam)
     if finding.kind == "right":
         gradient = program(program.x)[1]
-        variable.value = other = 0.0 if built_at == 0 else strength / 2
-        finding = followed(finding, gradient, program(program.x)[1], strength, other)
-        variable.value = strength
+        variable.value = other = 0.0 if built_at == 0 else lam / 2
+        moved = program(program.x)[1]
+        variable.value = lam
+        if not follows(gradient, moved, other / lam):
+            how = "" if follows(gradient, moved, 1.0) else " in proportion"
+            seen = f"the gradient does not change{how} when λ changes from {lam:g} to {other:g}"
+            return replace(finding, kind="frozen", detail=seen)
     elif finding.kind in ("cut", "disconnected") and built_at == 0:
         # Cut, or λ = 0 embedded in the program? A program built with λ = 1 shows which.
         program.run = program.build()
-        if _look(program, of_features(strength)).kind == "right":
-            finding = stays_zero()
+        if _look(program, lam).kind == "right":
+            seen = "the gradient is zero with λ = 0, and still zero with λ = 1"
+            return Finding("frozen", 0.0, detail=seen)
     return finding

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from revgrad.testing.flow._slopes import Measured, Slope
+from revgrad.testing._cases import floating
+from revgrad.testing.flow._slopes import SAFETY, Measured, Slope
 
-SAFETY = 3.0
-"""A slope may be off by this many of its estimated errors; one that is larger is seen."""
-
+# A slope counts whose error is at most this part of the steepest one: another would fit all.
 USABLE = 0.3
-"""A slope counts whose error is at most this part of the steepest one: another would fit all."""
 
+# How well the ratio at the features must be known: it tells λ from a λ that is 4 % larger.
 PRECISION = 0.02
-"""How well the ratio at the features must be known: it tells λ from a λ that is 4 % larger."""
 
+# A gradient is cut where it is at most this part of the smallest one that may arrive.
 SMALL = 1e-3
-"""A gradient is cut where it is at most this part of the smallest one that may arrive."""
-
-UNSURE = ("undecided", "unseen", "flat")
-"""The kinds that say nothing about the reversal; another point may."""
-
-SLOPE = "the loss has a slope of {:.3g}, and none arrives"
-
-
-@dataclass(frozen=True)
-class Factors:
-    """The factors that the arriving gradient may have to the true one.
-
-    Parameters
-    ----------
-    named : dict of str to float
-        Kind to factor; the first is the right one.
-    precision : float
-        How small the relative error must be to tell them apart.
-    """
-
-    named: Dict[str, float]
-    precision: float
 
 
 @dataclass(frozen=True)
@@ -65,18 +42,7 @@ class Finding:
     detail: str = ""
 
 
-def of_features(lam: float) -> Factors:
-    """Return the factors that may arrive at the features."""
-    factors = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2}
-    return Factors(factors, PRECISION)
-
-
-def of_parameter(lam: float) -> Factors:
-    """Return the factors that may arrive at a parameter of the head."""
-    return Factors({"right": 1.0, "after": -lam}, USABLE)  # two signs are easily told apart
-
-
-def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> Finding:
+def diagnose(measured: Measured, gradient: Optional[Any], lam: float, parameter: bool) -> Finding:
     """Compare the arriving gradient with the true one.
 
     Parameters
@@ -85,14 +51,21 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
         The slopes.
     gradient : numpy.ndarray, optional
         What arrived; None if the framework says that it is not connected.
-    factors : Factors
-        The candidates.
+    lam : float
+        The λ of the reversal.
+    parameter : bool
+        Whether it is the gradient of a parameter of the head, and not of the features.
 
     Returns
     -------
     Finding
-        With a kind of `factors`, or another of `check_flow`.
+        With a kind of `check_flow`, or ``"other"`` for an own sign and a scale that has no name.
     """
+    # The factors that may arrive, the right one first, and how well they must be told apart.
+    factors = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2}
+    precision = PRECISION
+    if parameter:
+        factors, precision = {"right": 1.0, "after": -lam}, USABLE  # two signs differ enough
     slopes = measured.slopes
     if not slopes:
         return Finding("undecided", detail="borders")
@@ -103,33 +76,35 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
         if zero or measured.invisible:
             return Finding("constant", detail="the loss is the same wherever they are moved")
         return Finding("mixed", detail="the loss is the same, and yet a gradient arrives")
-    best = slopes[0]
-    steepest = max(abs(each.true) for each in slopes)
     if gradient is None:
         return Finding("disconnected", detail="the loss changes when they are moved")
+    best = slopes[0]
+    unclear = "digits" if best.digits else "kinks"
     if not any(abs(each.true) > SAFETY * each.error for each in slopes):
         if zero and measured.flat:
             return Finding("flat", detail="the loss changes only when they are moved far")
         still = zero or all(abs(each.arrived) <= SAFETY * each.error for each in slopes)
-        return Finding("unseen" if still else "undecided", detail=_why(best))
-    eps = float(np.finfo(gradient.dtype).eps) if gradient.dtype.kind == "f" else 0.01
-    slack = min(PRECISION, max(1e-6, 1e4 * eps))  # what automatic differentiation rounds
-    right = next(iter(factors.named.values()))
-    least = min((abs(each) for each in factors.named.values() if each), default=0.0)
+        return Finding("unseen" if still else "undecided", detail=unclear)
+    steepest = max(abs(each.true) for each in slopes)
     arrived = max(abs(each.arrived) for each in slopes)
-    if zero or arrived <= (SMALL * least if right else 10 * eps) * steepest:
-        return Finding("cut" if right else "right", 0.0, detail=SLOPE.format(steepest))
+    right = factors["right"]
+    least = min(abs(each) for each in factors.values() if each)
+    if zero or (right and arrived <= SMALL * least * steepest):
+        detail = f"the loss has a slope of {steepest:.3g}, and none arrives"
+        return Finding("cut" if right else "right", 0.0, detail=detail)
+    # What automatic differentiation rounds.
+    slack = min(PRECISION, max(1e-6, 1e4 * float(floating(gradient.dtype.name).eps)))
     # Along a direction with a kink nearby the differences say nothing: a few are left out.
     usable = [each for each in slopes if SAFETY * each.error <= USABLE * steepest]
     error = SAFETY * best.error / abs(best.true) + slack if best.true else np.inf
-    if error > factors.precision + slack or 2 * len(usable) < len(slopes):
-        return Finding("undecided", detail=_why(best))
+    if error > precision + slack or 2 * len(usable) < len(slopes):
+        return Finding("undecided", detail=unclear)
     ratio = best.arrived / best.true
-    for kind, factor in factors.named.items():
+    for kind, factor in factors.items():
         if _fit(usable, factor, 0.0, slack * arrived):
             # Where nothing arrives there may still be a gradient, too small to show in one slope.
             if any(SAFETY * each.error * each.reach > USABLE * steepest for each in slopes):
-                return Finding("undecided", detail=_why(best))
+                return Finding("undecided", detail=unclear)
             return Finding(kind, ratio, error)
     # Where kinks are dense, the steps of one direction sometimes agree by chance. A gradient is
     # called wrong only if it is wrong by the errors of the worst direction too.
@@ -138,45 +113,14 @@ def diagnose(measured: Measured, gradient: Optional[Any], factors: Factors) -> F
         return Finding("undecided", detail="kinks")
     if _fit(usable, ratio, error, slack * arrived):
         return Finding("scale" if (ratio > 0) == (right > 0) else "other", ratio, error)
-    seen = [each for each in usable if abs(each.true) > SAFETY * each.error]
-    ratios = [each.arrived / each.true for each in seen]
-    return Finding(
-        "mixed",
-        detail=f"by direction {min(ratios):.3g} to {max(ratios):.3g} times the true gradient",
-    )
+    ratios = [each.arrived / each.true for each in usable if abs(each.true) > SAFETY * each.error]
+    detail = f"by direction {min(ratios):.3g} to {max(ratios):.3g} times the true gradient"
+    return Finding("mixed", detail=detail)
 
 
-def followed(finding: Finding, gradient: Any, moved: Any, lam: float, other: float) -> Finding:
-    """Check whether the gradient followed a variable that was set from `lam` to `other`."""
-    size = np.abs(gradient).max()
-
-    def near(ratio: float) -> bool:
-        return bool(np.abs(moved - ratio * gradient).max() <= PRECISION * size)
-
-    if near(other / lam):
-        return finding
-    seen = "does not change" if near(1.0) else "does not change in proportion"
-    detail = f"the gradient {seen} when λ changes from {lam:g} to {other:g}"
-    return replace(finding, kind="frozen", detail=detail)
-
-
-def stays_zero() -> Finding:
-    """Return the finding that λ = 0 is embedded in the program."""
-    return Finding(
-        "frozen", 0.0, detail="the gradient is zero with λ = 0, and still zero with λ = 1"
-    )
-
-
-def not_finite(loss: float, gradient: Optional[Any]) -> Finding:
-    """Return the finding that something is inf or nan."""
-    if gradient is None or not np.isfinite(loss):
-        return Finding("nonfinite", detail=f"the loss is {loss}")
-    count = int((~np.isfinite(gradient)).sum())
-    return Finding(
-        "nonfinite",
-        detail=f"the loss is {loss:.4g}, and {count} of {np.size(gradient)} elements of the "
-        "gradient are inf or nan",
-    )
+def follows(gradient: Any, moved: Any, ratio: float) -> bool:
+    """Say whether a gradient that was measured again is this many times what it was."""
+    return bool(np.abs(moved - ratio * gradient).max() <= PRECISION * np.abs(gradient).max())
 
 
 def _fit(slopes: Sequence[Slope], factor: float, error: float, slack: float) -> bool:
@@ -185,7 +129,3 @@ def _fit(slopes: Sequence[Slope], factor: float, error: float, slack: float) -> 
         <= abs(factor) * (SAFETY * each.error + error * abs(each.true)) + slack
         for each in slopes
     )
-
-
-def _why(best: Slope) -> str:
-    return "digits" if best.digits else "kinks"

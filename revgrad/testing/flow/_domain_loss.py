@@ -58,21 +58,12 @@ def check_arguments(domain_loss: Any, arrays: List[Any]) -> None:
         ) from None
 
 
-def _check_scalar(ndim: Any) -> None:
-    if ndim != 0:
-        raise ValueError(
-            f"domain_loss must return a scalar; it returned a value of {ndim} dimensions. Return "
-            "the mean over the batch."
-        )
-
-
 class Program:
     """The loss as a function of one of its arguments, the others being constants."""
 
     def __init__(self, harness: Harness, loss: Any, arrays: List[Any], which: int) -> None:
         self.harness, self.loss, self.arrays, self.which = harness, loss, arrays, which
-        self.x = arrays[which]
-        self.dtype = self.x.dtype.name
+        self.x, self.dtype = arrays[which], arrays[which].dtype.name
         self.run = self.build()
 
     def build(self) -> Run:
@@ -80,19 +71,14 @@ class Program:
         return self.harness.program(self.traced, self.x.shape, self.x.dtype.name)
 
     def traced(self, value: Any) -> Any:
-        arguments = [
-            value if i == self.which else self.harness.constant(array)
-            for i, array in enumerate(self.arrays)
-        ]
-        loss = self.loss(*arguments)
+        constant, arrays, i = self.harness.constant, self.arrays, self.which
+        loss = self.loss(*map(constant, arrays[:i]), value, *map(constant, arrays[i + 1 :]))
         if loss is None or isinstance(loss, (numbers.Number, str, tuple, list, dict)):
             raise ValueError(
                 "domain_loss must return a value of the framework; it returned "
                 f"{describe_value(loss)}."
             )
-        shape = getattr(loss, "shape", None)
-        ndim = getattr(loss, "ndim", len(shape) if isinstance(shape, tuple) else 0)
-        _check_scalar(ndim)
+        _check_scalar(loss.ndim if hasattr(loss, "ndim") else len(getattr(loss, "shape", ())))
         dtype = getattr(loss, "dtype", self.dtype)  # a string, a numpy.dtype, torch.float32, ...
         name = getattr(dtype, "name", getattr(dtype, "__name__", dtype))
         self.dtype = str(name).rsplit(".", 1)[-1]
@@ -111,11 +97,18 @@ class Program:
         except Exception:
             if self.dtype == known:
                 raise
-            # What calls `traced` only now may find a loss of another dtype than the features.
-            loss, gradient = self.run(np.array(x), np.ones((), numpy_dtype(self.dtype)))
+            return self(x)  # what calls `traced` only now has found a loss of another dtype
         _check_scalar(np.ndim(loss))
         return float(np.asarray(loss)), None if gradient is None else np.array(gradient)
 
     def value(self, x: Any) -> float:
         """Return the loss at `x`."""
         return self(x)[0]
+
+
+def _check_scalar(ndim: Any) -> None:
+    if ndim != 0:
+        raise ValueError(
+            f"domain_loss must return a scalar; it returned a value of {ndim} dimensions. Return "
+            "the mean over the batch."
+        )

@@ -7,17 +7,17 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+# Of two neighbouring steps: wide enough that a kink between them shows, near enough to agree.
 RATIO = 3.0
-"""Of two neighbouring steps: wide enough that a kink between them shows, near enough to agree."""
 
+# The largest step in spreads of `x`: a loss that changes nowhere up to it is constant.
 LARGEST = 8.0
-"""The largest step in spreads of `x`: a loss that changes nowhere up to it is constant."""
 
+# The smallest step in last digits of `x`: fewer, and the step is mostly rounding.
 SMALLEST = 30.0
-"""The smallest step in last digits of `x`: fewer, and the step is mostly rounding."""
 
-VISIBLE = 2.0
-"""A change of the loss shows where it is larger than this many times its noise."""
+# An error is estimated: what is larger than this many times it is seen.
+SAFETY = 3.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Measured:
 
     Parameters
     ----------
-    slopes : tuple of Slope
+    slopes : list of Slope
         The one with the smallest relative error first; empty where no step gave a finite loss.
     constant : bool
         Whether the loss stayed what it is at every step, also the largest.
@@ -64,7 +64,7 @@ class Measured:
         Whether the loss was the same each time it was computed.
     """
 
-    slopes: Tuple[Slope, ...]
+    slopes: List[Slope]
     constant: bool
     flat: bool
     invisible: bool
@@ -96,27 +96,25 @@ def measure(
     """
     g = np.zeros(x.shape) if gradient is None else np.asarray(gradient, "float64")
     repeated = [loss(x) for _ in range(3)]
-    centre = repeated[0]
-    spread = max(repeated) - min(repeated)
+    centre, spread = repeated[0], max(repeated) - min(repeated)
     lines = [_Line(loss, x, v, g, centre) for v in _directions(x, g, parts)]
-    largest = max(abs(each) for line in lines for each in (centre, *line.values()))
+    losses = np.concatenate([[centre], *(line.losses.ravel() for line in lines)])
+    largest = np.abs(losses).max()
     # What one value of the loss may be off by: its last digits, and what its second differences
     # show at the smallest steps, where nothing but rounding is left of them.
     digits = 2 * eps * largest  # of the two values of a difference
-    noise = max([digits, 2 * spread, *(2 * line.rounding() for line in lines)])
-    visible = VISIBLE * noise
-    slopes = [slope for slope in (line.slope(noise) for line in lines) if slope is not None]
-    slopes.sort(key=lambda slope: slope.error / max(abs(slope.true), 1e-300))
+    noise = max(digits, 2 * spread, *(2 * line.rounding() for line in lines))
+    visible = SAFETY * noise
+    slopes = filter(None, (line.slope(noise) for line in lines))
+    last = np.concatenate([line.losses[:, -3:].ravel() for line in lines])
     return Measured(
-        slopes=tuple(slopes),
-        constant=all(abs(each - centre) <= visible for line in lines for each in line.values()),
-        flat=all(
-            abs(each - centre) <= VISIBLE * digits for line in lines for each in line.values(3)
-        ),
+        sorted(slopes, key=lambda slope: slope.error / max(abs(slope.true), 1e-300)),
+        constant=bool((np.abs(losses - centre) <= visible).all()),
+        flat=bool((np.abs(last - centre) <= SAFETY * digits).all()),
         # The steps of a difference lie on both sides: it is twice as large.
-        invisible=all(line.promised() <= 2 * visible for line in lines),
+        invisible=all((np.abs(line.arrived * line.lengths) <= 2 * visible).all() for line in lines),
         # Threads that add in another order change more than the last digit, dropout far more.
-        steady=spread <= 100 * eps * largest,
+        steady=bool(spread <= 100 * eps * largest),
     )
 
 
@@ -139,69 +137,55 @@ def nearby(x: Any) -> Iterator[Any]:
 
 
 class _Line:
-    """The loss along one direction, at steps that shrink by RATIO."""
+    """The loss along one direction, on both sides, at steps that shrink by RATIO."""
 
     def __init__(self, loss: Callable[[Any], float], x: Any, v: Any, g: Any, centre: float) -> None:
         v = v / np.abs(v).max()
-        self.lengths, self.sums, self.changes, self.arrived = [], [], [], []
-        self.centre = centre
         silent = np.count_nonzero(v) if np.any(g) and not np.any(g * v) else 0
         self.reach = float(np.sqrt(silent))
+        rows: List[Tuple[float, ...]] = []
         for step in _steps(x):
             with np.errstate(all="ignore"):
-                ahead = np.asarray(x + step * v, x.dtype)
-                behind = np.asarray(x - step * v, x.dtype)
+                ahead, behind = (np.asarray(x + h * v, x.dtype) for h in (step, -step))
             # The difference as it was rounded: in float32 x + h·v is not h·v away from x.
             moved = ahead.astype("float64") - behind
             length = float(np.sqrt((moved**2).sum()))
-            if not (0 < length < np.inf):
-                continue
-            first, second = loss(ahead), loss(behind)
-            if np.isfinite(first) and np.isfinite(second):
-                self.lengths.append(length)
-                self.changes.append(first - second)
-                self.sums.append(first + second)
-                self.arrived.append(float((g * moved).sum()) / length)
-            else:  # the steps of a window must be neighbours
-                del self.lengths[:], self.changes[:], self.sums[:], self.arrived[:]
-
-    def values(self, last: int = 0) -> Iterator[float]:
-        """Yield the losses, of all steps or of the smallest ones."""
-        for both, change in zip(self.sums[-last:], self.changes[-last:]):
-            yield (both + change) / 2
-            yield (both - change) / 2
-
-    def promised(self) -> float:
-        return max((abs(a * length) for a, length in zip(self.arrived, self.lengths)), default=0.0)
-
-    def bends(self) -> List[float]:
-        """Return the differences of the two one-sided slopes."""
-        return [2 * (s - 2 * self.centre) / n for s, n in zip(self.sums, self.lengths)]
+            if 0 < length < np.inf:
+                losses = loss(ahead), loss(behind)
+                row = (length, float((g * moved).sum()) / length, *losses)
+                # The steps of a window must be neighbours.
+                rows = [*rows, row] if np.isfinite(losses).all() else []
+        columns: Any = np.reshape(rows, (-1, 4)).T
+        self.lengths, self.arrived, self.losses = columns[0], columns[1], columns[2:]
+        self.seconds = self.losses.sum(axis=0) - 2 * centre
 
     def rounding(self) -> float:
         """Return the size of the second differences that is no curvature, at the smallest steps."""
-        seconds = [both - 2 * self.centre for both in self.sums][-3:]
-        left = [abs(wide - RATIO**2 * near) for wide, near in zip(seconds, seconds[1:])]
-        return max(left, default=0.0) / (2 * (1 + RATIO**2))
+        seconds = self.seconds[-3:]
+        left = np.abs(seconds[:-1] - RATIO**2 * seconds[1:])
+        return float(left.max(initial=0)) / (2 * (1 + RATIO**2))
 
     def slope(self, noise: float) -> Optional[Slope]:
         """Return the slope at the step with the smallest error."""
-        slopes = [change / length for change, length in zip(self.changes, self.lengths)]
-        bends = self.bends()
-        best = None
-        for i in range(1, len(slopes) - 1):
-            digits = 2 * noise / self.lengths[i]
-            shape = max(
-                abs(slopes[i] - slopes[i - 1]),
-                abs(slopes[i] - slopes[i + 1]),
+        if len(self.lengths) < 3:
+            return None
+        slopes = (self.losses[0] - self.losses[1]) / self.lengths
+        bends = 2 * self.seconds / self.lengths  # the differences of the two one-sided slopes
+        digits = 2 * noise / self.lengths[1:-1]
+        shape = np.max(
+            [
+                np.abs(slopes[1:-1] - slopes[:-2]),
+                np.abs(slopes[1:-1] - slopes[2:]),
                 # One-sided slopes differ in proportion to the step where the loss is smooth;
                 # what is left of that at a kink is the jump of the slope.
-                abs(RATIO * bends[i] - bends[i - 1]) / (2 * (RATIO - 1)),
-            )
-            if best is None or digits + shape < best.error:
-                error = digits + shape
-                best = Slope(slopes[i], error, self.arrived[i], digits > shape, self.reach)
-        return best
+                np.abs(RATIO * bends[1:-1] - bends[:-2]) / (2 * (RATIO - 1)),
+            ],
+            axis=0,
+        )
+        i = int(np.argmin(digits + shape))
+        true, arrived = float(slopes[i + 1]), float(self.arrived[i + 1])
+        error, by_digits = float(digits[i] + shape[i]), bool(digits[i] > shape[i])
+        return Slope(true, error, arrived, by_digits, self.reach)
 
 
 def _spread(x: Any) -> float:
@@ -214,7 +198,7 @@ def _steps(x: Any) -> List[float]:
     eps = float(np.finfo(x.dtype).eps)
     # Rounding grows and curvature shrinks with the step: eps**(1/3) would balance them for one
     # central difference, and the neighbours that are compared need smaller ones.
-    smallest = max(min(3e-4, eps**0.4) * spread, SMALLEST * eps * float(np.abs(x).max()))
+    smallest = max(eps**0.5 * spread, SMALLEST * eps * float(np.abs(x).max()))
     count = max(5, int(np.log(LARGEST * spread / smallest) / np.log(RATIO)) + 1)
     return [LARGEST * spread * RATIO**-k for k in range(count)]
 
