@@ -16,10 +16,7 @@ def each_case(harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[
 
 
 def for_all(
-    harness: Harness,
-    holds: Callable[[Any], None],
-    draw: Callable[[Any], Any],
-    fixed: Iterable[Any],
+    harness: Harness, holds: Callable[[Any], None], draw: Callable[[Any], Any], fixed: Iterable[Any]
 ) -> None:
     """Try a property on what `draw` makes of the strategies, and on fixed examples.
 

@@ -25,7 +25,7 @@ LIGHT = 1.0
 """The seconds that importing a plugin and calling its hook may take; it is some milliseconds."""
 
 _DISCOVER = """
-import json, os, sys, sysconfig, time, warnings
+import contextlib, json, sys, sysconfig, time, warnings
 import importlib.metadata, pluggy, revgrad
 from revgrad import _plugins
 warnings.simplefilter("ignore")
@@ -49,10 +49,8 @@ for name, _, load in _plugins.entry_points():
 if spec["name"] not in revgrad.backends:
     spec["claims"] = tuple(spec["claims"])
     revgrad.register(revgrad.BackendSpec(**spec))
-try:
+with contextlib.suppress(revgrad.UnsupportedTypeError):
     revgrad.reverse(object(), 1.0)
-except revgrad.UnsupportedTypeError:
-    pass
 roots = {claim.partition(":")[0].partition(".")[0] for claim in spec["claims"]}
 imported |= roots & set(sys.modules)
 print(json.dumps([sorted(imported), seconds]))

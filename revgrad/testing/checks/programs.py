@@ -37,11 +37,7 @@ SCHEDULES = (
 
 def weighted(harness: Harness, lams: Tuple[float, ...], weights: Tuple[float, ...]) -> Any:
     """Return the function ``sum(weight * reverse(x, lam))``."""
-
-    def fn(x: Any) -> Any:
-        return harness.weighted_sum([harness.reverse(x, lam) for lam in lams], weights)
-
-    return fn
+    return lambda x: harness.weighted_sum([harness.reverse(x, lam) for lam in lams], weights)
 
 
 @check("C7")

@@ -78,13 +78,8 @@ def no_copy(harness: Harness) -> None:
 @check("C1")
 def no_inplace_write(harness: Harness) -> None:
     """Neither x, whose memory the output may share, nor the cotangent is written to."""
-
-    def beside_x(x: Any) -> Any:
-        return harness.weighted_sum([harness.reverse(x, 3.0), x], [1.0, 1.0])
-
-    def alone(x: Any) -> Any:
-        return harness.reverse(x, 3.0)
-
+    alone = lambda x: harness.reverse(x, 3.0)
+    beside_x = lambda x: harness.weighted_sum([harness.reverse(x, 3.0), x], [1.0, 1.0])
     for dtype in harness.dtypes:
         x, g = some((2, 3), dtype), 2 * some((2, 3), dtype)
         given = f"x = {describe_array(x)}, g = {describe_array(g)}, λ = 3.0"
