@@ -6,11 +6,16 @@ Lines are counted without docstrings, comments and blanks. The graph has a node 
 between the files of a folder.
 """
 
+import argparse
 import ast
 import pathlib
-import sys
 
-ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1])
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+own = pathlib.Path(__file__).parents[1]
+parser.add_argument("root", nargs="?", type=pathlib.Path, default=own, help="default: %(default)s")
+ROOT = parser.parse_args().root
 SUPPORT = {"testing.py", "compat.py", "install.py"}
 
 

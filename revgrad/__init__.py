@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, List
 
 from revgrad import schedules
+from revgrad._names import set_modules
 from revgrad._registry import backends
 from revgrad._reverse import get_backend, register, reverse, scale_gradient, unregister
 from revgrad._variable import LambdaVariable
@@ -52,6 +53,7 @@ __all__ = [
     "schedules",
     "unregister",
 ]
+set_modules(globals())
 
 
 def __getattr__(name: str) -> Any:

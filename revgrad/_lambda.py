@@ -8,19 +8,28 @@ from typing import Any, Optional, Sequence
 
 import numpy as np
 
-from revgrad._names import set_module
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError, describe_error
 
+Shape = Optional[Sequence[Optional[int]]]
 SWAPPED = " Are x and lam swapped? The call is reverse(x, lam)."
-_NOT_NUMBERS = {
-    bool: "A bool is not a strength: write 1.0 or 0.0.",
-    str: "It is text: convert it with float().",
-    bytes: "It is text: convert it with float().",
-    type(None): "Pass 0.0 to switch the reversal off.",
-}
+_NOT_NUMBERS = (
+    (bool, "A bool is not a strength: write 1.0 or 0.0."),
+    ((str, bytes), "It is text: convert it with float()."),
+    (type(None), "Pass 0.0 to switch the reversal off."),
+    # complex, Decimal
+    (numbers.Number, "Pass a real number, for instance with float()."),
+    (
+        (list, tuple, dict, set, frozenset),
+        "Pass an array that broadcasts to x for one value per sample.",
+    ),
+)
+_CALLABLE = (
+    "It is callable, so it looks like a schedule: call it with the progress p in [0, 1] and pass "
+    "the λ that it returns, or give it to a revgrad.LambdaScheduler, which sets a "
+    "revgrad.LambdaVariable at each step, and pass that variable."
+)
 
 
-@set_module("revgrad.backend")
 def normalize_lambda(lam: Any) -> Any:
     """Validate λ and return it in the form that backends take.
 
@@ -57,7 +66,6 @@ The gradient is multiplied by -λ already: pass 1, not -1.
     return _normalize(lam, signed=False)
 
 
-@set_module("revgrad.backend")
 def normalize_factor(factor: Any) -> Any:
     """Validate the factor of `revgrad.scale_gradient`: `normalize_lambda` with any sign.
 
@@ -84,7 +92,6 @@ def normalize_factor(factor: Any) -> Any:
     return _normalize(factor, signed=True)
 
 
-@set_module("revgrad.backend")
 def lambda_as_float(lam: Any) -> float:
     """Return λ as a float, for what holds a single number.
 
@@ -114,27 +121,13 @@ def _normalize(value: Any, signed: bool) -> Any:
         return _normalize_array(value, signed)
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return _normalize_number(value, signed)
-    for kind, advice in _NOT_NUMBERS.items():
+    for kind, advice in _NOT_NUMBERS:
         if isinstance(value, kind):
             raise _invalid(value, advice, signed)
-    if isinstance(value, numbers.Number):  # complex, Decimal
-        raise _invalid(value, "Pass a real number, for instance with float().", signed)
-    if isinstance(value, (list, tuple, dict, set, frozenset)):
-        raise _invalid(
-            value, "Pass an array that broadcasts to x for one value per sample.", signed
-        )
     # A LambdaScheduler, which this module must not import, says what to pass in its place.
-    advice = getattr(type(value), "_advice_as_lambda", "")
+    advice = getattr(type(value), "_advice_as_lambda", _CALLABLE if callable(value) else "")
     if advice:
         raise _invalid(value, advice, signed)
-    if callable(value):
-        raise _invalid(
-            value,
-            "It is callable, so it looks like a schedule: call it with the progress p in [0, 1] "
-            "and pass the λ that it returns, or give it to a revgrad.LambdaScheduler, which sets "
-            "a revgrad.LambdaVariable at each step, and pass that variable.",
-            signed,
-        )
     return value
 
 
@@ -162,26 +155,15 @@ def _normalize_array(value: Any, signed: bool) -> Any:
         raise _invalid(value, f"Its dtype is {array.dtype}: cast it to a float dtype.", signed)
     if array.ndim == 0:
         return _normalize_number(array.item(), signed)
-    bad = ~np.isfinite(array)
-    if not signed:
-        bad |= ~(array >= 0)
+    bad = ~(np.isfinite(array) & (signed | (array >= 0)))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise _invalid(
-            array[where],
-            f"It is at index {where} of an array of shape {array.shape}; "
-            f"{int(bad.sum())} of {array.size} elements are invalid.",
-            signed,
-        )
+        advice = f"It is at index {where} of an array of shape {array.shape}; {int(bad.sum())} of "
+        raise _invalid(array[where], f"{advice}{array.size} elements are invalid.", signed)
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-@set_module("revgrad.backend")
-def check_lambda_shape(
-    lam_shape: Optional[Sequence[Optional[int]]],
-    x_shape: Optional[Sequence[Optional[int]]],
-    signed: bool = False,
-) -> None:
+def check_lambda_shape(lam_shape: Shape, x_shape: Shape, signed: bool = False) -> None:
     """Reject a λ that does not broadcast to `x`, or would enlarge it (C16).
 
     Parameters
@@ -209,10 +191,9 @@ one value per sample is lam.reshape(-1, 1).
     """
     if lam_shape is None or x_shape is None:
         return
-    lengths = zip(reversed(lam_shape), reversed(x_shape))
     if len(lam_shape) <= len(x_shape) and all(
         ours == 1 or theirs == ours or theirs is None or (ours is None and theirs != 1)
-        for ours, theirs in lengths
+        for ours, theirs in zip(reversed(lam_shape), reversed(x_shape))
     ):
         return
     per_sample = ", ".join(["-1"] + ["1"] * (len(x_shape) - 1))
@@ -224,7 +205,6 @@ one value per sample is lam.reshape(-1, 1).
     )
 
 
-@set_module("revgrad.backend")
 def cast_lambda(lam: Any, dtype: Any) -> Any:
     """Cast a number or an array to the dtype of `x` (C3).
 
@@ -262,7 +242,6 @@ float16: it would become infinite.
     return cast
 
 
-@set_module("revgrad.backend")
 def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     """Build the error for a λ or factor that the dtype of `x` cannot hold.
 
@@ -285,7 +264,6 @@ def too_large_error(lam: Any, dtype: Any) -> InvalidLambdaError:
     )
 
 
-@set_module("revgrad.backend")
 def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     """Build the error for an `x` whose dtype carries no gradient (C17).
 
@@ -307,7 +285,6 @@ def no_gradient_error(x: Any, dtype: Any) -> UnsupportedTypeError:
     )
 
 
-@set_module("revgrad.backend")
 def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a λ that the framework does not know.
 
@@ -328,13 +305,11 @@ def unknown_lambda_error(lam: Any, known: str, signed: bool = False) -> InvalidL
     kind = type(lam)
     others = f"a LambdaVariable, or {known}" if known else "or a LambdaVariable"
     return InvalidLambdaError(
-        f"{_symbol(signed)} must be {_requirement(signed)}, a float array that broadcasts to x, "
-        f"{others}; got an object of type "
+        f"{_must_be(signed)}, a float array that broadcasts to x, {others}; got an object of type "
         f"{kind.__module__}.{kind.__qualname__}."
     )
 
 
-@set_module("revgrad.backend")
 def learnable_lambda_error() -> InvalidLambdaError:
     """Build the error for a λ or factor that asks for a gradient (C5).
 
@@ -349,7 +324,6 @@ def learnable_lambda_error() -> InvalidLambdaError:
     )
 
 
-@set_module("revgrad.backend")
 def not_real_error(dtype: Any, signed: bool = False) -> InvalidLambdaError:
     """Build the error for a framework value as λ whose dtype is not real.
 
@@ -412,11 +386,9 @@ def _symbol(signed: bool) -> str:
     return "The factor" if signed else "λ"
 
 
-def _requirement(signed: bool) -> str:
-    return "a real, finite number" if signed else "a real, finite number >= 0"
+def _must_be(signed: bool) -> str:
+    return f"{_symbol(signed)} must be a real, finite number{'' if signed else ' >= 0'}"
 
 
 def _invalid(value: Any, advice: str, signed: bool) -> InvalidLambdaError:
-    return InvalidLambdaError(
-        f"{_symbol(signed)} must be {_requirement(signed)}; got {describe_value(value)}. {advice}"
-    )
+    return InvalidLambdaError(f"{_must_be(signed)}; got {describe_value(value)}. {advice}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import FunctionType
 from typing import Any, Callable, Iterable, Mapping, TypeVar
 
 T = TypeVar("T")
@@ -20,6 +21,15 @@ def set_module(module: str) -> Callable[[T], T]:
         return named
 
     return decorate
+
+
+def set_modules(namespace: Mapping[str, Any]) -> None:
+    """Let all that a module lists in ``__all__``, wherever it is defined, name that module."""
+    module = namespace["__name__"]
+    for name in namespace["__all__"]:
+        found = namespace.get(name)
+        if isinstance(found, (type, FunctionType)) and found.__module__ != module:
+            set_module(module)(found)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from typing import Any
 
 import numpy as np
 
 from revgrad._lambda import (
     SWAPPED,
+    Shape,
     _normalize,
     cast_lambda,
     check_lambda_shape,
@@ -15,12 +16,10 @@ from revgrad._lambda import (
     not_real_error,
     unknown_lambda_error,
 )
-from revgrad._names import set_module
 from revgrad._variable import LambdaVariable
 from revgrad.exceptions import InvalidLambdaError
 
 
-@set_module("revgrad.backend")
 class Native:
     """How one framework casts, shapes and stores a λ or a factor.
 
@@ -60,7 +59,7 @@ class Native:
             raise no_gradient_error(x, dtype)
         return np.zeros(0, dtype).real.dtype
 
-    def shape(self, value: Any) -> Optional[Sequence[Optional[int]]]:
+    def shape(self, value: Any) -> Shape:
         """Return the shape of a value, None for each length that is not known yet.
 
         Parameters
@@ -227,7 +226,6 @@ class Native:
         raise NotImplementedError(f"{type(self).__name__} makes cells but has no set_cell()")
 
 
-@set_module("revgrad.backend")
 class EagerNative(Native):
     """The adapter of a framework that compiles nothing: every forward pass runs the user's code.
 
@@ -239,7 +237,6 @@ class EagerNative(Native):
         return variable.value
 
 
-@set_module("revgrad.backend")
 def resolve(x: Any, lam: Any, native: Native, signed: bool = False) -> Any:
     """Return λ, or a factor, as a value of the framework that suits `x`.
 

@@ -65,10 +65,6 @@ class DiscoveredSpec:
     plugin: str
     distribution: str
 
-    def rejected(self, error: Exception) -> PluginFailure:
-        """Return the failure that says why this spec is not used."""
-        return PluginFailure(self.plugin, self.distribution, "spec", error)
-
 
 def discover() -> Tuple[List[DiscoveredSpec], List[PluginFailure]]:
     """Load every plugin of the entry-point group ``revgrad`` and collect its specs.
@@ -106,16 +102,11 @@ def discover() -> Tuple[List[DiscoveredSpec], List[PluginFailure]]:
 
 def unknown_disabled() -> List[str]:
     """Return a warning about the names in ``REVGRAD_DISABLE`` that no plugin has, if any."""
-    if not disabled():
-        return []
-    known = [name for name, _, _ in entry_points()]
-    unknown = [name for name in disabled() if name not in known]
-    if not unknown:
-        return []
-    return [
-        f"REVGRAD_DISABLE lists unknown plugins: {', '.join(unknown)}. Known plugins: "
-        f"{', '.join(known)}."
-    ]
+    blocked = disabled()
+    known = [name for name, _, _ in entry_points()] if blocked else []
+    unknown = ", ".join(name for name in blocked if name not in known)
+    words = f"REVGRAD_DISABLE lists unknown plugins: {unknown}. Known plugins: {', '.join(known)}."
+    return [words] if unknown else []
 
 
 def extra_of(distribution: str, name: str) -> str:

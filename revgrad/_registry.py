@@ -6,8 +6,10 @@ else happens once in a process, or once for each new type.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import numbers
+import operator
 import sys
 import threading
 import types
@@ -28,10 +30,7 @@ from revgrad.exceptions import (
 )
 
 _NUMPY = BackendSpec(
-    name="numpy",
-    claims=("numpy:ndarray", "numpy:generic"),
-    factory="revgrad.reference:NumpyBackend",
-    requires="numpy",
+    "numpy", ("numpy:ndarray", "numpy:generic"), "revgrad.reference:NumpyBackend", "numpy"
 )
 
 
@@ -76,12 +75,10 @@ class Registry:
                 specs, sources = dict(self._specs), {}
                 for each in found:
                     try:
-                        problem = _problem(each.spec, specs)
-                    except Exception as error:  # a spec with a repr that fails, say
-                        failures.append(each.rejected(error))
-                        continue
-                    if problem:
-                        failures.append(each.rejected(ValueError(problem)))
+                        _validate(each.spec, specs)
+                    except Exception as error:  # whatever a class of a third party raises
+                        where = each.plugin, each.distribution
+                        failures.append(_plugins.PluginFailure(*where, "spec", error))
                     else:
                         specs[each.spec.name], sources[each.spec.name] = each.spec, each
                 self.failures, self.sources = failures, sources
@@ -95,22 +92,15 @@ class Registry:
     def register(self, spec: BackendSpec) -> None:
         """Add a backend; see `revgrad.register`."""
         with self._lock:
-            specs = dict(self.specs())
-            problem = _problem(spec, specs)
-            if problem:
-                raise ValueError(problem)
-            specs[spec.name] = spec
-            self._replace(specs)
+            _validate(spec, self.specs())
+            self._replace({**self._specs, spec.name: spec})
 
     def unregister(self, name: str) -> BackendSpec:
         """Remove a backend; see `revgrad.unregister`."""
         with self._lock:
-            specs = dict(self.specs())
-            if not isinstance(name, str) or name not in specs:
-                raise self._unknown(name)
-            spec = specs.pop(name)
+            spec = self.spec(name)
             self.loaded.pop(name, None)
-            self._replace(specs)
+            self._replace({each: self._specs[each] for each in self._specs if each != name})
             return spec
 
     def _replace(self, specs: Dict[str, BackendSpec]) -> None:
@@ -144,10 +134,15 @@ class Registry:
             if not isinstance(backend, Backend):
                 raise TypeError(f"it returned a {type(backend).__name__}, not a revgrad.Backend")
         except (Exception, SystemExit) as error:
+            from revgrad import _plugins
+
             needs = f" It requires {spec.requires}." if spec.requires else ""
+            source = self.sources.get(spec.name)
+            extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
+            how = f": pip install {extra!r}" if extra else ""
             raise BackendUnavailableError(
                 f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
-                f"{describe_error(error, 1000)}.{needs}{self._how_to_install(spec)} Call "
+                f"{describe_error(error, 1000)}.{needs} Install what is missing{how}. Call "
                 f"revgrad.unregister({spec.name!r}) to do without it."
             ) from error
         with self._lock:
@@ -182,30 +177,19 @@ class Registry:
             raise self._unsupported(kind, specs)
         nearest, claim, spec = min(matches, key=lambda match: match[0])
         equals = [other for distance, _, other in matches if distance == nearest]
-        rivals = [
-            other
-            for other in specs.values()
-            if other is not spec
-            and (other in equals or _root(claim) in {_root(each) for each in other.claims})
-        ]
+        others = [each for each in specs.values() if each is not spec]
+        root = _root(claim)
+        rivals = [each for each in others if each in equals or root in map(_root, each.claims)]
         if rivals:
             names = " and ".join(repr(each.name) for each in [spec, *rivals])
             raise AmbiguousBackendError(
                 f"The backends {names} all claim the same class, or classes of the package "
-                f"{_root(claim)!r}, so none is chosen for a {_name(kind)}. Name one, "
+                f"{root!r}, so none is chosen for a {_name(kind)}. Name one, "
                 f"reverse(x, lam, backend={spec.name!r}), or leave the others out: "
                 f"revgrad.unregister({rivals[0].name!r}), or REVGRAD_DISABLE with the names of "
                 "their plugins."
             )
         return spec
-
-    def _how_to_install(self, spec: BackendSpec) -> str:
-        from revgrad import _plugins
-
-        source = self.sources.get(spec.name)
-        extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
-        how = f": pip install {extra!r}" if extra else ""
-        return f" Install what is missing{how}."
 
     def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
@@ -226,20 +210,13 @@ class Registry:
     def _broken(self) -> str:
         from revgrad import _plugins
 
-        words = ""
-        if _plugins.disabled():
-            words += f" REVGRAD_DISABLE leaves out: {', '.join(_plugins.disabled())}."
-        if self.failures:
-            words += (
-                " Left out: "
-                + "; ".join(
-                    f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: "
-                    f"{each.reason})"
-                    for each in self.failures
-                )
-                + "."
-            )
-        return words
+        disabled = ", ".join(_plugins.disabled())
+        failures = "; ".join(
+            f"plugin {each.plugin!r} of {each.distribution} (at {each.stage}: {each.reason})"
+            for each in self.failures
+        )
+        words = f" REVGRAD_DISABLE leaves out: {disabled}." if disabled else ""
+        return f"{words} Left out: {failures}." if failures else words
 
 
 class Backends(Mapping[str, BackendSpec]):
@@ -277,35 +254,29 @@ def loaded_class(claim: str) -> Any:
     name, *inner = qualname.split(".")
     try:
         # Not getattr: a module's own __getattr__ may import what was never asked for.
-        found: Any = vars(sys.modules[module])[name]
-        for part in inner:
-            found = getattr(found, part)
+        return functools.reduce(getattr, inner, vars(sys.modules[module])[name])
     except Exception:
         return None
-    return found
 
 
 def resolve_reference(reference: str) -> Any:
     """Import the object that ``"module:qualname"`` names."""
     module, _, qualname = reference.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    return found
+    return operator.attrgetter(qualname)(importlib.import_module(module))
 
 
-def _problem(spec: Any, specs: Mapping[str, BackendSpec]) -> str:
+def _validate(spec: Any, specs: Mapping[str, BackendSpec]) -> None:
+    """Raise if a spec is not valid, or its name is taken."""
     if not isinstance(spec, BackendSpec):
-        return f"expected a revgrad.BackendSpec; got {describe_value(spec)}"
+        raise ValueError(f"expected a revgrad.BackendSpec; got {describe_value(spec)}")
     problems = list(BackendSpec.problems(spec))  # not what a subclass makes of it
     if not problems and spec.name in specs:
         problems.append(
             f"the name is taken by the backend of {specs[spec.name].factory}: choose another, or "
             f"call revgrad.unregister({spec.name!r}) first"
         )
-    return (
-        f"the spec of backend {short_repr(spec.name)}: " + "; ".join(problems) if problems else ""
-    )
+    if problems:
+        raise ValueError(f"the spec of backend {short_repr(spec.name)}: {'; '.join(problems)}")
 
 
 def _advice(kind: type) -> str:

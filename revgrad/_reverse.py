@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Optional, TypeVar
 
-from revgrad._names import set_module
 from revgrad._registry import registry
 from revgrad._tracers import not_rewritten, traced_as
 from revgrad._variable import Lambda
@@ -26,7 +25,6 @@ def _scale_gradient_traced(x: Any, factor: Any, *, backend: Optional[str] = None
     return _chosen_while_traced(x, backend).scale_gradient(x, factor)
 
 
-@set_module("revgrad")
 @not_rewritten
 @traced_as(_reverse_traced)
 def reverse(x: X, lam: Lambda, *, backend: Optional[str] = None) -> X:
@@ -88,7 +86,6 @@ def reverse(x: X, lam: Lambda, *, backend: Optional[str] = None) -> X:
     return chosen.reverse(x, lam)  # type: ignore[no-any-return]
 
 
-@set_module("revgrad")
 @not_rewritten
 @traced_as(_scale_gradient_traced)
 def scale_gradient(x: X, factor: Lambda, *, backend: Optional[str] = None) -> X:
@@ -142,7 +139,6 @@ def scale_gradient(x: X, factor: Lambda, *, backend: Optional[str] = None) -> X:
     return chosen.scale_gradient(x, factor)  # type: ignore[no-any-return]
 
 
-@set_module("revgrad")
 def get_backend(name: str) -> Backend:
     """Return a backend by name, importing its framework at the first call.
 
@@ -169,7 +165,6 @@ def get_backend(name: str) -> Backend:
     return registry.get_backend(name)
 
 
-@set_module("revgrad")
 def register(spec: BackendSpec) -> None:
     """Add a backend to this process, without an entry point.
 
@@ -195,7 +190,6 @@ def register(spec: BackendSpec) -> None:
     registry.register(spec)
 
 
-@set_module("revgrad")
 def unregister(name: str) -> BackendSpec:
     """Remove a backend from this process.
 

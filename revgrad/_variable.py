@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Dict, Protocol, Tuple, Type, Union
 
 import numpy as np
 
 from revgrad._lambda import lambda_as_float
-from revgrad._names import set_module
 
 if TYPE_CHECKING:
     from revgrad._native import Native
 
 
-@set_module("revgrad")
 class LambdaVariable:
     """A λ that the user owns and may change at any time.
 
@@ -75,17 +74,14 @@ The gradient is multiplied by -λ already: pass 1, not -1.
     def value(self, value: float) -> None:
         new = lambda_as_float(value)
         with self._lock:
-            written = []
+            cells = list(self._cells.items())
             try:
-                for native, cell in list(self._cells.items()):
-                    written.append((native, cell))
+                for native, cell in cells:
                     native.set_cell(cell, new)
             except BaseException:
-                for native, cell in written:
-                    try:
+                for native, cell in cells:
+                    with suppress(Exception):  # of the cell that failed; the first error is raised
                         native.set_cell(cell, self._value)
-                    except Exception:  # the cell that failed; the first error is raised
-                        pass
                 raise
             self._number = np.array(new)
             self._value = new

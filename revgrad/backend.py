@@ -20,7 +20,7 @@ from revgrad._lambda import (
     too_large_error,
     unknown_lambda_error,
 )
-from revgrad._names import set_module
+from revgrad._names import set_modules
 from revgrad._native import EagerNative, Native, resolve
 from revgrad._variable import Lambda
 
@@ -49,10 +49,9 @@ CONTRACT = 1
 """The version of the contract that this core holds backends to."""
 
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
-_REFERENCE = re.compile(f"{_DOTTED}:{_DOTTED}")
+_REFERENCE = f"{_DOTTED}:{_DOTTED}"
 
 
-@set_module("revgrad")
 @dataclass(frozen=True)
 class BackendSpec:
     """The spec by which a plugin announces a backend.
@@ -107,27 +106,24 @@ class BackendSpec:
         tuple of str
             One sentence for each problem; empty for a valid spec.
         """
-        found = []
-        if not (isinstance(self.name, str) and re.fullmatch(r"[\w.-]+", self.name)):
-            found.append(f"name must be a word without spaces; got {short_repr(self.name)}")
-        if not isinstance(self.claims, tuple) or not self.claims:
-            found.append(
-                f"claims must be a tuple of 'module:qualname'; got {short_repr(self.claims)}"
-            )
-        else:
-            for claim in self.claims:
-                if not _is_reference(claim):
-                    found.append(f"a claim must read 'module:qualname'; got {short_repr(claim)}")
-        if not _is_reference(self.factory):
-            found.append(f"factory must read 'module:qualname'; got {short_repr(self.factory)}")
-        if not isinstance(self.requires, str):
-            found.append(f"requires must be a string; got {short_repr(self.requires)}")
-        if not (
-            _is_reference(self.harness) or (isinstance(self.harness, str) and not self.harness)
-        ):
-            found.append(f"harness must read 'module:qualname'; got {short_repr(self.harness)}")
-        if not (isinstance(self.prepare, str) and re.fullmatch(f"({_DOTTED})?", self.prepare)):
-            found.append(f"prepare must be the name of a module; got {short_repr(self.prepare)}")
+        # The pattern of a rule that no text keeps: what is not a tuple may be a string.
+        claims: Any = [("claims must be a tuple of 'module:qualname'", "(?!)", self.claims)]
+        if isinstance(self.claims, tuple) and self.claims:
+            rule = "a claim must read 'module:qualname'"
+            claims = [(rule, _REFERENCE, claim) for claim in self.claims]
+        rules = [
+            ("name must be a word without spaces", r"[\w.-]+", self.name),
+            *claims,
+            ("factory must read 'module:qualname'", _REFERENCE, self.factory),
+            ("requires must be a string", "(?s).*", self.requires),
+            ("harness must read 'module:qualname'", f"({_REFERENCE})?", self.harness),
+            ("prepare must be the name of a module", f"({_DOTTED})?", self.prepare),
+        ]
+        found = [
+            f"{rule}; got {short_repr(value)}"
+            for rule, pattern, value in rules
+            if not (isinstance(value, str) and re.fullmatch(pattern, value))
+        ]
         if not (isinstance(self.contract, int) and self.contract == CONTRACT):
             found.append(
                 f"it is written against contract {short_repr(self.contract)}, and this revgrad "
@@ -136,11 +132,6 @@ class BackendSpec:
         return tuple(found)
 
 
-def _is_reference(text: Any) -> bool:
-    return isinstance(text, str) and _REFERENCE.fullmatch(text) is not None
-
-
-@set_module("revgrad")
 class Backend(abc.ABC):
     """Reverses for one framework.
 
@@ -293,3 +284,6 @@ def residual_form(x: Any, factor: Any, stop_gradient: Callable[[Any], Any], xp: 
     residual = xp.where(factor > 0, stopped - x, x - stopped)
     residual = xp.where(xp.isfinite(stopped), residual, xp.zeros_like(stopped))
     return stopped - xp.where(factor > 0, factor, 0 - factor) * residual
+
+
+set_modules(globals())

@@ -5,40 +5,31 @@ Every message says what was seen, what is known, and what to do next.
 
 from __future__ import annotations
 
-from revgrad._names import set_module
 
-
-@set_module("revgrad")
 class RevgradError(Exception):
     """Base of every error that revgrad raises by its own decision."""
 
 
-@set_module("revgrad")
 class UnsupportedTypeError(RevgradError, TypeError):
     """No backend claims this type, or its dtype carries no gradient."""
 
 
-@set_module("revgrad")
 class AmbiguousBackendError(RevgradError, TypeError):
     """Two backends claim classes of the same package, so neither is chosen."""
 
 
-@set_module("revgrad")
 class BackendUnavailableError(RevgradError, ImportError):
     """A backend that was named, or that matched, does not load or does not exist."""
 
 
-@set_module("revgrad")
 class InvalidLambdaError(RevgradError, ValueError):
     """The value given as λ, or as the factor of `revgrad.scale_gradient`, is not valid."""
 
 
-@set_module("revgrad")
 class ConformanceError(RevgradError, AssertionError):
     """A backend does not keep a clause of the contract, as a check of `revgrad.testing` found."""
 
 
-@set_module("revgrad")
 class PluginWarning(UserWarning):
     """A plugin was left out; every other backend works on."""
 

@@ -104,16 +104,10 @@ def as_array(value: Any) -> Any:
 
 def expect(harness: Harness, given: object, came: Any, expected: Any) -> None:
     """Demand an array equal to `expected`: shape, dtype, values, signs of zeros, nan for nan."""
-    given = str(given)
-    if came is None:
-        raise mismatch(given, describe_array(expected), describe_array(came))
-    if came.dtype != expected.dtype or came.shape != expected.shape:
-        raise mismatch(
-            given,
-            f"{expected.dtype} of shape {expected.shape}",
-            f"{came.dtype} of shape {came.shape}",
-        )
-    if not equal(harness, came, expected):
+    if came is not None and (came.dtype, came.shape) != (expected.dtype, expected.shape):
+        kinds = [f"{each.dtype} of shape {each.shape}" for each in (expected, came)]
+        raise mismatch(given, *kinds)
+    if came is None or not equal(harness, came, expected):
         raise mismatch(given, describe_array(expected), describe_array(came))
 
 
@@ -132,7 +126,7 @@ def close(given: object, came: Any, expected: Any, dtype: str, units: float = 64
     """Demand an array that is near to `expected`, to some units in the last place of `dtype`."""
     tolerance = units * float(floating(dtype).eps)
     if came is None or not np.allclose(came, expected, rtol=tolerance, atol=tolerance):
-        raise mismatch(str(given), describe_array(expected), describe_array(came))
+        raise mismatch(given, describe_array(expected), describe_array(came))
 
 
 def pulled_back(g: Any, lam: Any) -> Any:

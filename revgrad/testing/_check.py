@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+from typing import Any, Callable, Collection, Dict, Mapping, Optional, Union
 
 from revgrad._registry import registry, resolve_reference
 from revgrad.exceptions import BackendUnavailableError, ConformanceError, describe_error
@@ -57,9 +57,8 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
     """
 
     def decorate(function: Callable[[Harness], None]) -> Any:
-        name = function.__name__
         summary = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        title = f"{clause} {name}: {summary}"
+        title = f"{clause} {function.__name__}: {summary}"
 
         @functools.wraps(function)
         def checked(harness: Harness) -> None:
@@ -69,12 +68,12 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
             except Mismatch as error:  # its message is complete without the traceback
                 raise ConformanceError(f"{title}\n{error}") from None
             except Exception as error:
-                what = f"it raised {type(error).__name__}: {error}"
-                raise ConformanceError(f"{title}\n  {what}") from error
+                words = f"{title}\n  it raised {type(error).__name__}: {error}"
+                raise ConformanceError(words) from error
 
         checked.clause = clause  # type: ignore[attr-defined]
         checked.needs = needs  # type: ignore[attr-defined]
-        CHECKS[name] = checked
+        CHECKS[function.__name__] = checked
         return checked
 
     return decorate
@@ -84,7 +83,7 @@ class Mismatch(AssertionError):
     """A difference that a check found; `check` adds the clause."""
 
 
-def mismatch(given: str, expected: object, came: object) -> Mismatch:
+def mismatch(given: object, expected: object, came: object) -> Mismatch:
     """Return the error for one difference, with the input that shows it."""
     return Mismatch(f"  input:    {given}\n  expected: {expected}\n  came:     {came}")
 
@@ -124,7 +123,7 @@ def load_harness(name: str) -> Harness:
         raise BackendUnavailableError(
             f"The harness of the backend {name!r} does not load: {spec.harness} failed with "
             f"{describe_error(error, 1000)}."
-            + (f" It requires {spec.requires}." if spec.requires else "")
+            f"{f' It requires {spec.requires}.' if spec.requires else ''}"
         ) from error
     registry.get_backend(name)
     return harness
@@ -137,7 +136,7 @@ def as_harness(harness: Union[Harness, str]) -> Harness:
     if not isinstance(harness, Harness):
         raise TypeError(
             f"Expected a revgrad.testing.Harness or the name of a backend; got {harness!r}."
-            + (" Pass an instance of it." if isinstance(harness, type) else "")
+            f"{' Pass an instance of it.' if isinstance(harness, type) else ''}"
         )
     return harness
 
@@ -169,17 +168,20 @@ def run_check(name: str, harness: Harness) -> Result:
     function = _known(name, CHECKS, "check")
     if not isinstance(getattr(harness, "backend", None), str):
         raise ValueError(f"{type(harness).__name__}.backend must be the name of the backend")
-    expected = _expected_failures(harness)
+    expected = harness.expected_failures
+    for each, why in expected.items():
+        _known(each, CHECKS, "check")
+        if not (isinstance(why, str) and why.strip()):
+            raise ValueError(
+                f"{type(harness).__name__}.expected_failures[{each!r}] must say why; got {why!r}"
+            )
     capabilities = registry.get_backend(harness.backend).capabilities
-    for each in capabilities:
+    for each in (*capabilities, *(set(harness.unsupported) - {"*"})):
         _known(each, CAPABILITIES, "capability")
-    for each in harness.unsupported:
-        if each != "*":
-            _known(each, CAPABILITIES, "capability")
     try:
-        if function.needs and function.needs not in capabilities:
-            return Result(name, function.clause, "skipped", _unsupported(function, harness))
-        _complete(function, harness)
+        reason = _skipped(function, harness, capabilities) if function.needs else ""
+        if reason:
+            return Result(name, function.clause, "skipped", reason)
         function(harness)
     except ConformanceError as error:
         if name in expected:
@@ -194,49 +196,33 @@ def run_check(name: str, harness: Harness) -> Result:
     return Result(name, function.clause, "passed")
 
 
-def _expected_failures(harness: Harness) -> Mapping[str, str]:
-    for name, reason in harness.expected_failures.items():
-        _known(name, CHECKS, "check")
-        if not (isinstance(reason, str) and reason.strip()):
-            raise ValueError(
-                f"{type(harness).__name__}.expected_failures[{name!r}] must say why; got {reason!r}"
-            )
-    return harness.expected_failures
-
-
 def _known(name: str, known: Mapping[str, Any], what: str) -> Any:
     if name not in known:
         raise ValueError(f"There is no {what} {name!r}. Known: {', '.join(known)}.")
     return known[name]
 
 
-def _unsupported(function: Any, harness: Harness) -> str:
-    """Return why a check is skipped; raise if the author does not say why."""
-    capability = function.needs
-    reason = harness.unsupported.get(capability) or harness.unsupported.get("*")
-    if reason:
-        return f"the backend does not declare the capability {capability!r}: {reason}"
-    raise ConformanceError(
-        f"{function.clause} {function.__name__}: the backend does not declare the capability "
-        f"{capability!r}. Declare it in Backend.capabilities"
-        + ("".join(f" and write {each}()" for each in _missing(capability, harness)))
-        + f", or say why not in {type(harness).__name__}.unsupported[{capability!r}]."
-    )
-
-
-def _complete(function: Any, harness: Harness) -> None:
-    missing = _missing(function.needs, harness) if function.needs else []
-    if missing:
-        raise ConformanceError(
-            f"{function.clause} {function.__name__}: the backend declares the capability "
-            f"{function.needs!r}, and {type(harness).__name__} has no {' and no '.join(missing)}. "
-            "Write it, or do not declare the capability."
-        )
-
-
-def _missing(capability: str, harness: Harness) -> List[str]:
-    return [
+def _skipped(function: Any, harness: Harness, declared: Collection[str]) -> str:
+    """Return why a check is skipped, if it is; raise if what it needs is there only by half."""
+    needs, author = function.needs, type(harness).__name__
+    title = f"{function.clause} {function.__name__}: the backend"
+    missing = [
         method
-        for method in CAPABILITIES[capability]
+        for method in CAPABILITIES[needs]
         if getattr(type(harness), method) is getattr(Harness, method)
     ]
+    if needs in declared:
+        if missing:
+            raise ConformanceError(
+                f"{title} declares the capability {needs!r}, and {author} has no "
+                f"{' and no '.join(missing)}. Write it, or do not declare the capability."
+            )
+        return ""
+    reason = harness.unsupported.get(needs) or harness.unsupported.get("*")
+    if reason:
+        return f"the backend does not declare the capability {needs!r}: {reason}"
+    raise ConformanceError(
+        f"{title} does not declare the capability {needs!r}. Declare it in Backend.capabilities"
+        f"{''.join(f' and write {each}()' for each in missing)}, or say why not in "
+        f"{author}.unsupported[{needs!r}]."
+    )

@@ -11,18 +11,12 @@ from revgrad.testing.harness import Harness
 def each_case(harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[str] = ()) -> None:
     """Try a property on cases: drawn ones, where hypothesis is installed, and the fixed ones."""
     dtypes = dtypes or harness.dtypes
-
-    def draw(strategies: Any) -> Any:
-        return strategies.cases(dtypes, max_dims=1, subnormals=harness.subnormals)
-
+    draw = lambda strategies: strategies.cases(dtypes, max_dims=1, subnormals=harness.subnormals)
     for_all(harness, holds, draw, fixed_cases(harness, dtypes))
 
 
 def for_all(
-    harness: Harness,
-    holds: Callable[[Any], None],
-    draw: Callable[[Any], Any],
-    fixed: Iterable[Any],
+    harness: Harness, holds: Callable[[Any], None], draw: Callable[[Any], Any], fixed: Iterable[Any]
 ) -> None:
     """Try a property on what `draw` makes of the strategies, and on fixed examples.
 

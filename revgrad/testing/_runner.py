@@ -96,18 +96,16 @@ def conformance(harness: Union[Harness, str]) -> Callable[[Callable[..., Any]], 
     def driver() -> Harness:
         return as_harness(harness)
 
-    def bound(name: str) -> Callable[[], None]:
-        def run() -> None:
-            __tracebackhide__ = True
-            result = run_check(name, driver())
-            if result.outcome == "skipped":
-                pytest.skip(result.reason)
-            if result.outcome == "expected":
-                pytest.xfail(result.reason)
-            if result.error is not None:
-                raise result.error
-
-        return run
+    def run(name: str) -> None:
+        __tracebackhide__ = True
+        result = run_check(name, driver())
+        if result.outcome == "skipped":
+            pytest.skip(result.reason)
+        if result.outcome == "expected":
+            pytest.xfail(result.reason)
+        if result.error is not None:
+            raise result.error
 
     ids = [f"{check.clause}-{name}" for name, check in CHECKS.items()]
-    return pytest.mark.parametrize("check", [bound(name) for name in CHECKS], ids=ids)
+    checks = [functools.partial(run, name) for name in CHECKS]
+    return pytest.mark.parametrize("check", checks, ids=ids)

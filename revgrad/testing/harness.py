@@ -8,11 +8,19 @@ from revgrad._reverse import reverse, scale_gradient
 
 __all__ = ["CAPABILITIES", "Harness"]
 
+Shape = Tuple[int, ...]
+
 Function = Callable[[Any], Any]
 """Maps a value of the framework to a value of the framework."""
 
+OfLambda = Callable[[Any, Any], Any]
+"""Maps a value of the framework and λ to a value of the framework."""
+
 Run = Callable[[Any, Any], Tuple[Any, Any]]
 """Maps two NumPy arrays to two NumPy arrays."""
+
+Programs = Mapping[str, Run]
+"""By the name of what was done to a program."""
 
 RunAll = Callable[[Any, Sequence[Any]], Tuple[Sequence[Any], Any]]
 """Maps an array and a sequence of arrays to a sequence of arrays and an array."""
@@ -94,7 +102,7 @@ class Harness:
     expected_failures: Mapping[str, str] = {}
     unsupported: Mapping[str, str] = {}
 
-    def program(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+    def program(self, fn: Function, shape: Shape, dtype: str) -> Run:
         """Return ``run(x, g) -> (fn(x), pullback of g)``, compiled where the framework compiles.
 
         Kept as it is for a framework that compiles nothing; write `evaluate` there.
@@ -225,11 +233,11 @@ class Harness:
 
     # --- what the capabilities unlock -------------------------------------------------------------
 
-    def views(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> bool:
+    def views(self, fn: Function, shape: Shape, dtype: str) -> bool:
         """Say whether the value of `fn`, once computed, lies in the memory of `x` (C1)."""
         raise NotImplementedError
 
-    def rewritten(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+    def rewritten(self, fn: Function, shape: Shape, dtype: str) -> Programs:
         """Return programs whose graph was rewritten before the gradient was taken (C7).
 
         Returns
@@ -239,9 +247,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def several_outputs(
-        self, fn: Callable[[Any], Tuple[Any, ...]], shape: Tuple[int, ...], dtype: str
-    ) -> Mapping[str, RunAll]:
+    def several_outputs(self, fn: Function, shape: Shape, dtype: str) -> Mapping[str, RunAll]:
         """Return programs that compute all the values of `fn` as outputs of their own (C21).
 
         Parameters
@@ -261,9 +267,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def in_place(
-        self, fn: Function, shape: Tuple[int, ...], dtype: str
-    ) -> Mapping[str, Tuple[Run, Run]]:
+    def in_place(self, fn: Function, shape: Shape, dtype: str) -> Mapping[str, Tuple[Run, Run]]:
         """Return programs that write in place to the value of `fn`, or to what it was given (C1).
 
         Returns
@@ -275,7 +279,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def layers(self, lam: Any, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+    def layers(self, lam: Any, shape: Shape, dtype: str) -> Programs:
         """Return programs of the native layer after what the framework does with layers (C22).
 
         Parameters
@@ -295,9 +299,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def assigned(
-        self, first: float, second: float, shape: Tuple[int, ...], dtype: str
-    ) -> Mapping[str, Run]:
+    def assigned(self, first: float, second: float, shape: Shape, dtype: str) -> Programs:
         """Return programs of the native layer, made with one λ and then set to another (C8, C22).
 
         Returns
@@ -307,7 +309,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def modes(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+    def modes(self, fn: Function, shape: Shape, dtype: str) -> Programs:
         """Return the program of `fn` under each mode of the framework (C2).
 
         Returns
@@ -318,7 +320,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def instances(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+    def instances(self, fn: Function, shape: Shape, dtype: str) -> Programs:
         """Return programs whose input is of a class that users or the framework derive (C18).
 
         Returns
@@ -333,12 +335,7 @@ class Harness:
         raise NotImplementedError
 
     def graph_lambda(
-        self,
-        fn: Callable[[Any, Any], Any],
-        shape: Tuple[int, ...],
-        dtype: str,
-        lam_shape: Tuple[int, ...],
-        lam_dtype: str,
+        self, fn: OfLambda, shape: Shape, dtype: str, lam_shape: Shape, lam_dtype: str
     ) -> Callable[[Any, Any, Any], Tuple[Any, Any]]:
         """Return ``run(x, lam, g) -> (fn(x, lam), pullback of g to x)`` (C3, C9, C16).
 
@@ -347,7 +344,7 @@ class Harness:
         raise NotImplementedError
 
     def lambda_gradient(
-        self, fn: Callable[[Any, Any], Any], shape: Tuple[int, ...], dtype: str
+        self, fn: OfLambda, shape: Shape, dtype: str
     ) -> Callable[[Any, Any, Any], Optional[Any]]:
         """Return ``run(x, lam, g) ->`` the pullback of `g` to the scalar `lam` (C5).
 
@@ -360,18 +357,18 @@ class Harness:
         """Return ``run(p) -> fn(p)`` for a scalar `p` of the framework (C10)."""
         raise NotImplementedError
 
-    def forward_mode(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+    def forward_mode(self, fn: Function, shape: Shape, dtype: str) -> Run:
         """Return ``run(x, t) -> (fn(x), pushforward of the tangent t)`` (C11)."""
         raise NotImplementedError
 
-    def second_order(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+    def second_order(self, fn: Function, shape: Shape, dtype: str) -> Run:
         """Return ``run(x, v) -> (cost, H v)`` for the cost ``sum(fn(x**2)**3)`` (C12).
 
         ``H v`` is the product of the Hessian with `v`: the gradient of ``sum(v * gradient)``.
         """
         raise NotImplementedError
 
-    def vectorised(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Run:
+    def vectorised(self, fn: Function, shape: Shape, dtype: str) -> Run:
         """Return ``run(xs, gs) -> (ys, pullbacks)`` over a new first axis (C13).
 
         `fn` sees one element of the batch; the framework's own vectorisation (vmap, scan) does the
@@ -380,7 +377,7 @@ class Harness:
         raise NotImplementedError
 
     def operations(
-        self, fn: Function, shape: Tuple[int, ...], dtype: str
+        self, fn: Function, shape: Shape, dtype: str
     ) -> Tuple[Sequence[str], Sequence[str]]:
         """Return the names of the operations of two compiled programs (C14).
 
@@ -393,7 +390,7 @@ class Harness:
         """
         raise NotImplementedError
 
-    def copies(self, fn: Function, shape: Tuple[int, ...], dtype: str) -> Mapping[str, Run]:
+    def copies(self, fn: Function, shape: Shape, dtype: str) -> Programs:
         """Return programs that went through export, clone, copy, pickle or save and load (C15).
 
         Returns

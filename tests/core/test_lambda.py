@@ -1,7 +1,7 @@
 """What is a λ, and what is not (C8)."""
 
-import fractions
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,69 +15,50 @@ X = np.ones(3)
 
 
 @pytest.mark.parametrize(
-    "lam, number",
-    [
-        (0, 0.0),
-        (1, 1.0),
-        (0.3, 0.3),
-        (5e-324, 5e-324),
-        (-0.0, 0.0),
-        (fractions.Fraction(1, 4), 0.25),
-        (np.float32(0.5), 0.5),
-        (np.int8(3), 3.0),
-        (np.array(0.5), 0.5),
-    ],
+    "lam",
+    [0, 1, 0.3, 5e-324, -0.0, Fraction(1, 4), np.float32(0.5), np.int8(3), np.array(0.5)],
 )
-def test_numbers_become_floats(lam, number):
+def test_numbers_become_floats(lam):
     result = normalize_lambda(lam)
     assert type(result) is float
-    assert result == number and not math.copysign(1, result) < 0
+    assert result == lam and math.copysign(1, result) == 1
     assert revgrad.reverse(X, lam) is X
 
 
-@pytest.mark.parametrize(
-    "lam_shape, x_shape, fits",
-    [
-        ((None,), (5,), True),
-        ((None,), (1,), False),
-        ((None,), (0,), True),
-        ((3,), (None,), True),
-        ((None, 1), (None, 4), True),
-        (None, (1,), True),
-        ((7,), None, True),
-    ],
-)
-def test_a_length_that_is_not_known_yet_fits_unless_x_has_length_1(lam_shape, x_shape, fits):
-    if fits:
+def test_a_length_that_is_not_known_yet_fits_unless_x_has_length_1():
+    for x_shape in ((5,), (0,), None):
+        check_lambda_shape((None,), x_shape)
+    for lam_shape, x_shape in (((3,), (None,)), ((None, 1), (None, 4)), (None, (1,)), ((7,), None)):
         check_lambda_shape(lam_shape, x_shape)
-        return
-    for signed, symbol, name in ((False, "λ", "lam"), (True, "The factor", "factor")):
+    for signed, symbol, name in (((), "λ", "lam"), ((True,), "The factor", "factor")):
         with pytest.raises(revgrad.InvalidLambdaError) as caught:
-            check_lambda_shape(lam_shape, x_shape, signed)
-        assert str(caught.value).startswith(f"{symbol} of shape {lam_shape} does not broadcast")
+            check_lambda_shape((None,), (1,), *signed)
+        assert str(caught.value).startswith(f"{symbol} of shape (None,) does not broadcast")
         assert f"is {name}.reshape(-1)." in str(caught.value)
-    with pytest.raises(revgrad.InvalidLambdaError, match="^λ of"):
-        check_lambda_shape(lam_shape, x_shape)
 
 
 def test_errors_that_backends_raise():
-    for signed, symbol in ((False, "λ"), (True, "The factor")):
-        error = backend.not_real_error("complex64", signed)
-        assert type(error) is revgrad.InvalidLambdaError
-        words = "must be real; got a value of dtype complex64. Cast it to a float dtype."
-        assert str(error) == f"{symbol} {words}"
-        error = backend.unknown_lambda_error(object(), "a tensor", signed)
-        assert type(error) is revgrad.InvalidLambdaError and str(error).startswith(f"{symbol} must")
-        assert "a LambdaVariable, or a tensor; got an object of type builtins.obj" in str(error)
+    known = "a float array that broadcasts to x, a LambdaVariable, or a tensor"
+    unknown = f"{known}; got an object of type builtins.object."
+    not_real = "must be real; got a value of dtype complex64. Cast it to a float dtype."
+    for signed, symbol, number in (
+        ((), "λ", "must be a real, finite number >= 0"),
+        ((True,), "The factor", "must be a real, finite number"),
+    ):
+        error = backend.not_real_error("complex64", *signed)
+        assert repr(error) == repr(revgrad.InvalidLambdaError(f"{symbol} {not_real}"))
+        error = backend.unknown_lambda_error(object(), "a tensor", *signed)
+        assert repr(error) == repr(revgrad.InvalidLambdaError(f"{symbol} {number}, {unknown}"))
     error = backend.learnable_lambda_error()
     assert type(error) is revgrad.InvalidLambdaError and "Detach it from the graph" in str(error)
-    assert str(backend.not_real_error("bool")).startswith("λ")
-    assert str(backend.unknown_lambda_error(1, "a tensor")).startswith("λ")
 
 
-def test_what_backend_offers_names_the_module_that_it_is_imported_from():
+def test_public_names_have_the_module_that_they_are_imported_from():
     for name in set(backend.__all__) - {"CONTRACT", "Lambda"}:
-        assert getattr(backend, name).__module__ in ("revgrad", "revgrad.backend"), name
+        module = "revgrad" if name in revgrad.__all__ else "revgrad.backend"
+        assert getattr(backend, name).__module__ == module, name
+    for name in set(revgrad.__all__) - {"__version__", "backends", "hookimpl", "schedules"}:
+        assert getattr(revgrad, name).__module__ == "revgrad", name
 
 
 def test_arrays_are_validated_by_element_and_keep_their_floating_dtype():

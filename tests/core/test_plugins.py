@@ -37,20 +37,22 @@ def test_broken_plugins_are_each_named_once_and_leave_the_others_working(install
     assert printed.count("PluginWarning: revgrad plugin") == len(BROKEN)
 
 
-def test_the_error_for_an_unclaimed_type_names_what_was_left_out(install, run):
+def test_an_error_names_what_was_left_out_and_what_is_disabled(install, run):
     install("broken-plugin", BROKEN["import"][0])
     code = """
     import warnings; warnings.simplefilter("ignore")
     import revgrad
-    try:
-        revgrad.reverse(object(), 1)
-    except revgrad.UnsupportedTypeError as error:
-        print(error)
+    for call in (lambda: revgrad.reverse(object(), 1), lambda: revgrad.get_backend("theano")):
+        try:
+            call()
+        except revgrad.RevgradError as error:
+            print(error)
     """
-    assert (
-        "Left out: plugin 'broken-plugin' of broken-plugin 1.5 (at import: RuntimeError: "
-        "no such driver)." in run(code)
+    left_out = (
+        "plugin 'broken-plugin' of broken-plugin 1.5 (at import: RuntimeError: no such driver)."
     )
+    words = f" REVGRAD_DISABLE leaves out: theano. Left out: {left_out}"
+    assert run(code, REVGRAD_DISABLE="theano").count(words) == 2
 
 
 def test_warnings_as_errors_raise_once_and_lose_nothing(install, run):
@@ -77,19 +79,6 @@ def test_disabled_plugins_are_not_imported(install, run):
     assert set(printed.splitlines()[1].split()) & {"good", "theano"} == {"good"}
 
 
-def test_an_error_says_what_is_disabled(run):
-    code = """
-    import revgrad
-    for call in (lambda: revgrad.reverse(object(), 1), lambda: revgrad.get_backend("theano")):
-        try:
-            call()
-        except revgrad.RevgradError as error:
-            print(error)
-    """
-    printed = run(code, REVGRAD_DISABLE="theano")
-    assert printed.count("REVGRAD_DISABLE leaves out: theano.") == 2
-
-
 def test_the_warning_points_at_the_line_of_the_user(install, run, tmp_path):
     install("broken-plugin", BROKEN["hook"][0])
     (tmp_path / "site" / "users.py").write_text("import revgrad\nlist(revgrad.backends)\n")
@@ -102,22 +91,27 @@ def test_a_distribution_seen_twice_counts_once(install, run):
     assert "PluginWarning" not in run(USE, "one", "two")
 
 
-def test_malformed_metadata_of_another_package_is_not_our_concern(install, run, tmp_path):
+@pytest.fixture
+def damaged(install, tmp_path):
+    """The metadata of a broken plugin, for a test to damage; one that works is beside it."""
     install("good-plugin", GOOD)
-    install("other", "")
-    # A duplicate option and a line without a value: neither parses.
-    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
-    for text in (b"[console_scripts]\na = b\na = b\nnonsense\n", b"[console_scripts]\n\xff = b\n"):
-        path.write_bytes(text)
-        printed = run(USE)
-        assert "reversed by good" in printed and "PluginWarning" not in printed
+    install("other", BROKEN["import"][0])
+    return tmp_path / "site" / "other-1.5.dist-info"
 
 
-def test_malformed_metadata_of_a_plugin_is_a_failure_of_that_plugin(install, run, tmp_path):
-    install("good-plugin", GOOD)
-    install("other", "")
-    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
-    path.write_text("[console_scripts]\na = b\na = b\nnonsense\n[revgrad]\nother = other\n")
+# A duplicate option and a line without a value; no UTF-8; a link to itself.
+@pytest.mark.parametrize("text", [b"a = b\na = b\nnonsense\n", b"\xff = b\n", None], ids=repr)
+def test_malformed_metadata_of_another_package_is_not_our_concern(damaged, run, text):
+    path = damaged / "entry_points.txt"
+    path.unlink()
+    path.symlink_to(path) if text is None else path.write_bytes(b"[console_scripts]\n" + text)
+    printed = run(USE)
+    assert "reversed by good" in printed and "PluginWarning" not in printed
+
+
+def test_malformed_metadata_of_a_plugin_is_a_failure_of_that_plugin(damaged, run):
+    text = "[console_scripts]\na = b\na = b\nnonsense\n[revgrad]\nother = other\n"
+    (damaged / "entry_points.txt").write_text(text)
     printed = run(USE + "\nprint(revgrad.reverse(numpy.ones(1), 1.0))")
     assert "reversed by good" in printed and "[1.]" in printed
     assert "revgrad plugin 'other' of other 1.5 was left out at stage 'import'" in printed
@@ -125,23 +119,12 @@ def test_malformed_metadata_of_a_plugin_is_a_failure_of_that_plugin(install, run
 
 
 @pytest.mark.parametrize("metadata", [b"Name: caf\xe9\n", b"Name:\nVersion:\n", None], ids=repr)
-def test_a_distribution_without_a_name_leaves_the_others_working(install, run, tmp_path, metadata):
-    install("good-plugin", GOOD)
-    install("other", BROKEN["import"][0])
-    path = tmp_path / "site" / "other-1.5.dist-info" / "METADATA"
+def test_a_distribution_without_a_name_leaves_the_others_working(damaged, run, metadata):
+    path = damaged / "METADATA"
     path.unlink() if metadata is None else path.write_bytes(metadata)
     printed = run(USE)
     assert "reversed by good" in printed
     assert "revgrad plugin 'other' of unknown (no version) was left out" in printed
-
-
-def test_an_entry_points_file_that_cannot_be_read_is_skipped(install, run, tmp_path):
-    install("good-plugin", GOOD)
-    install("other", "")
-    path = tmp_path / "site" / "other-1.5.dist-info" / "entry_points.txt"
-    path.unlink()
-    path.symlink_to(path)
-    assert "reversed by good" in run(USE)
 
 
 def test_a_plugin_may_look_at_revgrad_while_it_loads(install, run):

@@ -1,5 +1,7 @@
 """The contract in NumPy: the oracle of the other tests is tested on numbers worked out by hand."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,7 @@ def test_forward_is_the_object_itself_and_pullback_keeps_shape_and_dtype(shape, 
     assert reference.forward(x, 0.3) is x
     assert revgrad.reverse(x, 0.3) is x
     g = reference.pullback(np.full(shape, 2, dtype), 0.25)
-    assert isinstance(g, np.ndarray)
-    assert (g.shape, g.dtype) == (shape, dtype)
+    assert isinstance(g, np.ndarray) and (g.shape, g.dtype) == (shape, dtype)
     assert (g == -0.5).all()
 
 
@@ -28,10 +29,9 @@ def test_numpy_scalars_stay_scalars():
 
 def test_pullback_by_hand():
     g = np.array([1.0, -2.0, 0.0, np.inf, -np.inf, np.nan], dtype="float32")
-    np.testing.assert_array_equal(
-        reference.pullback(g, 0.5), np.array([-0.5, 1.0, -0.0, -np.inf, np.inf, np.nan], "float32")
-    )
-    assert np.signbit(reference.pullback(g, 0.5)[2])
+    came = reference.pullback(g, 0.5)
+    np.testing.assert_array_equal(came, [-0.5, 1.0, -0.0, -np.inf, np.inf, np.nan])
+    assert np.signbit(came[2])
 
 
 def test_lam_is_cast_to_the_dtype_of_g_before_the_product():
@@ -48,32 +48,30 @@ def test_complex_infinities_stay_clear_of_nan():
 
 def test_one_lam_per_sample_and_a_variable():
     g = np.ones((2, 3))
-    np.testing.assert_array_equal(
-        reference.pullback(g, np.array([[1.0], [5.0]])), [[-1.0] * 3, [-5.0] * 3]
-    )
+    came = reference.pullback(g, np.array([[1.0], [5.0]]))
+    np.testing.assert_array_equal(came, [[-1.0] * 3, [-5.0] * 3])
     np.testing.assert_array_equal(reference.pullback(g, revgrad.LambdaVariable(2)), -2 * g)
 
 
 @pytest.mark.parametrize("x", [[1.0], 2.0, None])
 def test_a_value_of_another_type_is_rejected(x):
-    for call in (
-        lambda: reference.pullback(x, 1.0),
-        lambda: revgrad.reverse(x, 1.0, backend="numpy"),
-    ):
+    for call in (reference.pullback, functools.partial(revgrad.reverse, backend="numpy")):
         with pytest.raises(revgrad.UnsupportedTypeError, match="Expected a NumPy array or scalar"):
-            call()
+            call(x, 1.0)
 
 
-def test_a_lam_that_would_become_infinite_is_rejected():
-    with pytest.raises(
-        revgrad.InvalidLambdaError,
-        match="100000.0 is too large a λ or factor for x of dtype float16",
-    ):
-        reference.pullback(np.ones(2, "float16"), 1e5)
-    with pytest.raises(
-        revgrad.InvalidLambdaError, match=r"1e\+300 is too large a λ or factor for x"
-    ):
-        reference.pullback(np.ones(2, "complex64"), np.array([1.0, 1e300]))
+@pytest.mark.parametrize(
+    "dtype, lam, words",
+    [
+        ("float16", 1e5, "100000.0 is too large a λ or factor for x of dtype float16"),
+        ("complex64", np.array([1.0, 1e300]), r"1e\+300 is too large a λ or factor for x"),
+        ("float64", np.ma.masked, "It is masked: fill it with numbers"),
+        ("float64", np.ma.array([1.0, 2.0], mask=[True, False]), "It is masked: fill it with num"),
+    ],
+)
+def test_a_lam_that_is_masked_or_would_become_infinite_is_rejected(dtype, lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        reference.pullback(np.ones(2, dtype), lam)
 
 
 def test_bfloat16_of_ml_dtypes():
@@ -96,9 +94,3 @@ def test_a_factor_by_hand():
 def test_a_matrix_is_multiplied_by_elements():
     g = np.matrix([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_array_equal(reference.pullback(g, np.full((2, 2), 0.5)), -0.5 * np.asarray(g))
-
-
-@pytest.mark.parametrize("lam", [np.ma.masked, np.ma.array([1.0, 2.0], mask=[True, False])])
-def test_a_masked_lam_is_rejected(lam):
-    with pytest.raises(revgrad.InvalidLambdaError, match="It is masked: fill it with numbers"):
-        reference.pullback(np.ones(2), lam)

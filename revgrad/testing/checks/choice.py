@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, List, Tuple
 
@@ -24,38 +25,32 @@ LIGHT = 1.0
 """The seconds that importing a plugin and calling its hook may take; it is some milliseconds."""
 
 _DISCOVER = """
-import json, os, sys, sysconfig, time, warnings
+import contextlib, json, sys, sysconfig, time, warnings
 import importlib.metadata, pluggy, revgrad
 from revgrad import _plugins
 warnings.simplefilter("ignore")
-spec = json.loads(sys.argv[1])
-started, before = time.perf_counter(), set(sys.modules)
-own, seconds, imported = set(), 0.0, set()
-manager = pluggy.PluginManager("revgrad")
+spec, seconds, imported = json.loads(sys.argv[1]), 0.0, set()
 for name, _, load in _plugins.entry_points():
     started, before = time.perf_counter(), set(sys.modules)
     try:
         plugin = load()
-        hook = getattr(plugin, "revgrad_backends", None)
-        names = [each.name for each in hook()] if hook else []
+        names = [each.name for each in plugin.revgrad_backends()]
     except BaseException:
         continue
     if spec["name"] in names:
         seconds = time.perf_counter() - started
-        own = plugin.__name__.partition(".")[0]
+        ours = "revgrad", plugin.__name__.partition(".")[0]
         standard = tuple({sysconfig.get_paths()[each] for each in ("stdlib", "platstdlib")})
         for each in set(sys.modules) - before:
-            file = getattr(sys.modules[each], "__file__", None) or ""
+            root, file = each.partition(".")[0], getattr(sys.modules[each], "__file__", None) or ""
             inside = file.startswith(standard) and "site-packages" not in file
-            if each.partition(".")[0] not in ("revgrad", own) and file and not inside:
-                imported.add(each.partition(".")[0])
+            if root not in ours and file and not inside:
+                imported.add(root)
 if spec["name"] not in revgrad.backends:
     spec["claims"] = tuple(spec["claims"])
     revgrad.register(revgrad.BackendSpec(**spec))
-try:
+with contextlib.suppress(revgrad.UnsupportedTypeError):
     revgrad.reverse(object(), 1.0)
-except revgrad.UnsupportedTypeError:
-    pass
 roots = {claim.partition(":")[0].partition(".")[0] for claim in spec["claims"]}
 imported |= roots & set(sys.modules)
 print(json.dumps([sorted(imported), seconds]))
@@ -104,13 +99,10 @@ def light_discovery(harness: Harness) -> None:
 
 def _discovered(harness: Harness, given: str) -> Tuple[List[str], float]:
     """Return the packages that the plugin imports in a new process, and the seconds it takes."""
+    command = [sys.executable, "-c", _DISCOVER, json.dumps(asdict(registry.spec(harness.backend)))]
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", _DISCOVER, json.dumps(asdict(registry.spec(harness.backend)))],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
+        command, env=path, capture_output=True, encoding="utf-8", errors="replace"
     )
     if done.returncode != 0:
         raise mismatch(given, "no error", done.stderr.strip())
@@ -124,12 +116,10 @@ def thread_safe(harness: Harness) -> None:
     # A spec that is taken out and put back is chosen and loaded anew.
     registry.register(registry.unregister(harness.backend))
     barrier = threading.Barrier(THREADS, timeout=60)
-    answers: List[Any] = [None] * THREADS
-    errors: List[Exception] = []
     dtype = harness.dtypes[0]
     one = np.ones((1,), dtype)
 
-    def work(number: int) -> None:
+    def work(number: int) -> float:
         together = [True]
 
         def fn(x: Any) -> Any:
@@ -142,21 +132,19 @@ def thread_safe(harness: Harness) -> None:
             return y
 
         try:
-            gradient = run_of(harness.program(fn, (1,), dtype))(one, one)[1]
-            answers[number] = float(gradient[0])
-        except threading.BrokenBarrierError:
-            pass  # another thread has failed, and says why
-        except Exception as error:
-            errors.append(error)
+            return float(run_of(harness.program(fn, (1,), dtype))(one, one)[1][0])
+        except BaseException:
             barrier.abort()
+            raise
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+    with ThreadPoolExecutor(THREADS) as pool:
+        futures = [pool.submit(work, number) for number in range(THREADS)]
+    errors = [future.exception() for future in futures]
+    for error in errors:
+        # A broken barrier says only that another thread has failed.
+        if error and not isinstance(error, threading.BrokenBarrierError):
+            raise error
+    answers = [None if future.exception() else future.result() for future in futures]
     expected = [-1.0 - number for number in range(THREADS)]
     if answers != expected:
         raise mismatch(f"x = g = [1.], λ = 1 to {THREADS} on {THREADS} threads", expected, answers)

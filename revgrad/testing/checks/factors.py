@@ -59,11 +59,8 @@ def scaled_by_array(harness: Harness) -> None:
         given = f"g = {describe_array(g)}, c = {describe_array(factor)}"
         expect_scaled(harness, given, gradient, g, factor)
     enlarging = np.ones((2, 1, 3))
-    rejected(
-        InvalidLambdaError,
-        "x of shape (2, 3), c of shape (2, 1, 3)",
-        lambda: scaled(harness, enlarging, (2, 3), dtype)(g, g),
-    )
+    given = "x of shape (2, 3), c of shape (2, 1, 3)"
+    rejected(given, lambda: scaled(harness, enlarging, (2, 3), dtype)(g, g))
 
 
 @check("C23", needs="graph_lambda")
@@ -83,11 +80,7 @@ def invalid_factor_rejected(harness: Harness) -> None:
     """A factor that is not a real, finite number, or too large for the dtype of x, is rejected."""
     one = np.ones((), "float32")
     for factor in BAD_FACTORS:
-        rejected(
-            InvalidLambdaError,
-            f"c = {factor!r}",
-            lambda: scaled(harness, factor, (), "float32")(one, one),
-        )
+        rejected(f"c = {factor!r}", lambda: scaled(harness, factor, (), "float32")(one, one))
 
 
 @check("C23")
@@ -97,10 +90,7 @@ def scaled_transforms(harness: Harness) -> None:
     dtype = harness.dtypes[-1]
     x = some((3,), dtype)
     for factor in (2.0, -0.5):
-
-        def fn(x: Any, factor: float = factor) -> Any:
-            return harness.scale_gradient(x, factor)
-
+        fn = lambda x: harness.scale_gradient(x, factor)
         given = f"x = {describe_array(x)}, c = {factor}"
         expected = reference.scaled_pullback(2 * x, factor)
         if "forward_mode" in capabilities:

@@ -7,7 +7,7 @@ program twice, and most need a capability.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from revgrad._variable import LambdaVariable
 from revgrad.exceptions import InvalidLambdaError
 from revgrad.testing._cases import close, describe_array, expect, numpy_dtype, pulled_back, run_of
 from revgrad.testing._check import check, mismatch
+from revgrad.testing.checks.usage import expect_gradients
 from revgrad.testing.checks.values import as_given, reversal, some
 from revgrad.testing.harness import Harness
 
@@ -36,11 +37,7 @@ SCHEDULES = (
 
 def weighted(harness: Harness, lams: Tuple[float, ...], weights: Tuple[float, ...]) -> Any:
     """Return the function ``sum(weight * reverse(x, lam))``."""
-
-    def fn(x: Any) -> Any:
-        return harness.weighted_sum([harness.reverse(x, lam) for lam in lams], weights)
-
-    return fn
+    return lambda x: harness.weighted_sum([harness.reverse(x, lam) for lam in lams], weights)
 
 
 @check("C7")
@@ -109,15 +106,7 @@ def compiled_once(harness: Harness) -> None:
     """Over 20 changes of λ a program is compiled once."""
     dtype = harness.dtypes[0]
     x = np.ones((2,), dtype)
-    counts: List[Tuple[str, int]] = []
-
-    def count(what: str, run: Callable[[float], Any]) -> None:
-        run(LAMBDAS[0])  # compiles, if building it has not
-        before = harness.compilations()
-        for value in LAMBDAS:
-            run(value)
-        counts.append((what, harness.compilations() - before))
-
+    runs: Dict[str, Callable[[float], Any]] = {}
     lam = LambdaVariable(0.0)
     start = harness.compilations()
     try:
@@ -133,13 +122,18 @@ def compiled_once(harness: Harness) -> None:
             lam.value = value
             with_variable(x, x)
 
-        count("a LambdaVariable", run_variable)
+        runs["a LambdaVariable"] = run_variable
     if "graph_lambda" in registry.get_backend(harness.backend).capabilities:
         with_argument = harness.graph_lambda(harness.reverse, (2,), dtype, (), dtype)
-        count("λ as an argument", lambda value: as_given(with_argument, x, np.array(value, dtype)))
-    if not counts:
+        runs["λ as an argument"] = lambda lam: as_given(with_argument, x, np.array(lam, dtype))
+    if not runs:
         raise mismatch("LambdaVariable, or λ as an argument", "one of the two", "neither works")
-    for what, more in counts:
+    for what, run in runs.items():
+        run(LAMBDAS[0])  # compiles, if building it has not
+        before = harness.compilations()
+        for value in LAMBDAS:
+            run(value)
+        more = harness.compilations() - before
         if more:
             raise mismatch(f"{what}, {len(LAMBDAS)} values", "1 compilation", f"{1 + more}")
 
@@ -180,16 +174,14 @@ def second_order(harness: Harness) -> None:
     # By hand: the cube's curvature is seen through -λ twice and gives 24λ²x⁴, the square's
     # through -λ once and gives -6λx⁴; without a reversal 24x⁴ + 6x⁴.
     for lam, factor in ((None, 30.0), (1.0, 18.0), (2.0, 84.0), (0.5, 3.0)):
-
-        def fn(x: Any, lam: Any = lam) -> Any:
-            return x if lam is None else harness.reverse(x, lam)
-
-        product = run_of(harness.second_order(fn, (3,), dtype))(x, v)[1]
+        run = harness.second_order(
+            lambda x: x if lam is None else harness.reverse(x, lam), (3,), dtype
+        )
         point = f"x = {describe_array(x)}, v = {describe_array(v)}"
         given = f"H·v of sum(reverse(x², λ)³), {point}, λ = {lam}"
         if lam is None:
             given = f"H·v of sum((x²)³), {point}: the harness itself"
-        close(given, product, factor * x**4 * v, dtype)
+        close(given, run_of(run)(x, v)[1], factor * x**4 * v, dtype)
 
 
 @check("C13", needs="vectorised")
@@ -224,16 +216,7 @@ def zero_overhead(harness: Harness) -> None:
 @check("C15", needs="copies")
 def copies_reverse(harness: Harness) -> None:
     """Export, clone, copy, pickle and save/load keep the reversal and its λ."""
-    dtype = harness.dtypes[0]
-    x = some((3,), dtype)
-    ways = harness.copies(lambda x: harness.reverse(x, 0.3), (3,), dtype)
-    if not ways:
-        raise mismatch("copies()", "at least one way", "none")
-    for how, run in ways.items():
-        y, gradient = run_of(run)(x, 2 * x)
-        given = f"{how}: x = {describe_array(x)}, g = {describe_array(2 * x)}, λ = 0.3"
-        expect(harness, given, y, x)
-        expect(harness, given, gradient, pulled_back(2 * x, 0.3))
+    expect_gradients(harness, "copies", lambda x: harness.reverse(x, 0.3))
 
 
 __all__ = [name for name, value in list(globals().items()) if hasattr(value, "clause")]
