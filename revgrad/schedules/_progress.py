@@ -71,7 +71,7 @@ def progress(step: Any, total_steps: int) -> Any:
     >>> progress(np.arange(5), 4)
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    total: float = as_integer("progress", "total_steps", total_steps)
+    total: float = as_integer("progress: total_steps", total_steps)
     if is_real(step) and isinstance(step, numbers.Integral):
         return min(max(int(step), 0), total) / total  # exact, also where an int exceeds any float
     total = float(min(total, sys.float_info.max))
