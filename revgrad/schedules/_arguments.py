@@ -21,12 +21,17 @@ def is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def as_float(value: Any) -> float:
+    """Return a real number as a float, an int that is too large for one as infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def as_number(what: str, value: Any, positive: bool = False, most: float = math.inf) -> float:
     """Return a finite number in [0, `most`], or in (0, `most`] if `positive`, as a float."""
-    try:
-        number = float(value) if is_real(value) else math.nan
-    except OverflowError:  # an int too large for a float
-        number = math.inf
+    number = as_float(value) if is_real(value) else math.nan
     if not (number > 0 if positive else number >= 0) or number > min(most, sys.float_info.max):
         upper = f" and <= {most:g}" if most < math.inf else ""
         raise invalid(what, f"a finite number {'>' if positive else '>='} 0{upper}", value)

@@ -14,8 +14,6 @@ from revgrad.schedules._arguments import as_integer, as_number, check_schedule, 
 from revgrad.schedules._base import Callback, call_schedule, encode, schedule_name
 from revgrad.schedules._progress import progress
 
-_STATE = ("steps", "total_steps", "schedule", "value")
-
 
 @set_module("revgrad")
 class LambdaScheduler:
@@ -193,9 +191,8 @@ class LambdaScheduler:
             A callable that is not one of `revgrad.schedules` is stored by its qualified name.
         """
         steps, value = self._position
-        return dict(
-            zip(_STATE, (steps, self._total_steps, encode(self._schedule, strict=False), value))
-        )
+        plain = encode(self._schedule, strict=False)
+        return {"steps": steps, "total_steps": self._total_steps, "schedule": plain, "value": value}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a checkpoint: restore the number of steps and set λ.
@@ -217,14 +214,14 @@ class LambdaScheduler:
         It sets the variable, so a model and its scheduler may be restored in either order if the
         model holds the variable itself.
         """
-        if not isinstance(state, Mapping) or set(state) != set(_STATE):
+        ours = self.state_dict()
+        if not isinstance(state, Mapping) or set(state) != set(ours):
             raise ValueError(
-                f"The state of a LambdaScheduler is a dict of {', '.join(_STATE)}; got "
+                f"The state of a LambdaScheduler is a dict of {', '.join(ours)}; got "
                 f"{describe_value(state)}."
             )
         steps = as_integer("LambdaScheduler: steps of the state", state["steps"], least=0)
         saved = as_number("LambdaScheduler: value of the state", state["value"])
-        ours = self.state_dict()
         for name in ("total_steps", "schedule"):
             try:
                 same = bool(state[name] == ours[name])
