@@ -72,10 +72,8 @@ def test_a_value_assigned_by_hand_holds_until_the_next_step_or_state():
 def test_a_variable_and_its_scheduler_are_restored_in_either_order(order):
     saved, new = ramp(), ramp()
     saved.step(3)
-    restore = [
-        lambda: setattr(new.variable, "value", saved.variable.value),
-        lambda: new.load_state_dict(saved.state_dict()),
-    ]
+    lam, state = saved.variable.value, saved.state_dict()
+    restore = [lambda: setattr(new.variable, "value", lam), lambda: new.load_state_dict(state)]
     for each in restore[::order]:
         each()
     assert new.variable.value == new.value == 1.5
@@ -91,7 +89,7 @@ def test_reading_does_not_step():
 
 
 def test_plain_loops():
-    scheduler = LambdaScheduler(None, Linear(0, 2), total_steps=4)
+    scheduler = LambdaScheduler(None, LINE, total_steps=4)
     assert scheduler.variable is None
     assert list(scheduler) == [0.0, 0.5, 1.0, 1.5]
     assert (scheduler.steps, scheduler.value) == (4, 2.0)
@@ -140,8 +138,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(schedule, killed_after):
     assert lams == [whole.step() for _ in range(30)]
 
 
-def other_parabola(p):
-    return p * (1 - p)
+def falls(p):
+    return 0.5 - p
 
 
 @pytest.mark.parametrize(
@@ -151,8 +149,8 @@ def other_parabola(p):
         (LINE, parabola, "here it is {'callable': 'schedule_examples.parabola'}."),
         (
             Delayed(parabola, 0.1),
-            Delayed(other_parabola, 0.1),
-            "'schedule': {'callable': 'test_scheduler.other_parabola'}",
+            Delayed(falls, 0.1),
+            "{'callable': 'test_scheduler.falls'}, 'until",
         ),
     ],
     ids=["schedule", "callable", "callable inside"],
@@ -214,10 +212,6 @@ class Wordless:
 def test_an_invalid_state_is_rejected(state, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         ramp().load_state_dict({**ramp().state_dict(), **state} if state else state)
-
-
-def falls(p):
-    return 0.5 - p
 
 
 def test_an_invalid_lambda_names_the_schedule_and_p_and_changes_nothing():
