@@ -59,13 +59,8 @@ def test_features_get_minus_lambda_times_the_domain_gradient(network, batch):
         network.lam.value = lam
         return gradients(xs, ys, xt, weight)
 
-    label_only, one, half, weight_three, none = (
-        at(0.0),
-        at(1.0),
-        at(0.5),
-        at(1.0, 3.0),
-        at(1.0, 0.0),
-    )
+    label_only, one, half = at(0.0), at(1.0), at(0.5)
+    weight_three, none = at(1.0, 3.0), at(1.0, 0.0)
     rng = np.random.RandomState(2)
     for i, parameter in enumerate(network.parameters[:n_features]):
         # the slope of the domain loss itself, along a random direction

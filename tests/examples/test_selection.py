@@ -167,7 +167,10 @@ def test_the_grid_is_the_papers():
 def begin(folder, record, *options):
     """Start the selection with few epochs."""
     few = "--epochs", "3", "--batch", "20", "--splits", "2"
-    return start("selection.py", folder, "--record", record, *few, *options)
+    # A shell's background jobs, and what they start, ignore SIGINT.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command = "selection.py", folder, "--record", record, *few, *options
+    return start(*command, preexec_fn=heed)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""The example programs: they are on the path, and started as a user does; skipped without scikit-learn."""
+"""The example programs, which this puts on the path; tests skip where what they need is missing."""
 
-import signal
 import subprocess
 import sys
 
@@ -26,15 +25,14 @@ def write_amazon(folder, *names):
         dump_svmlight_file(x, np.where(x[:, 0] > 0, 1, -1), path, zero_based=True)
 
 
-def start(program, *arguments):
-    """Start a program of the examples, or one elsewhere."""
+def start(program, *arguments, **options):
+    """Start a program of the examples, or one elsewhere, as a user does."""
     return subprocess.Popen(
         [sys.executable, *map(str, (EXAMPLES / program, *arguments))],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        # A shell's background jobs, and what they start, ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
     )
 
 
