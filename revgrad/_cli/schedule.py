@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(arguments)
     try:
         curves = [_schedule(*group) for group in _groups(rest)]
-        steps = as_integer("schedule", "--steps", args.steps)
+        steps = as_integer("schedule: --steps", args.steps)
     except ValueError as error:
         parser.error(str(error))
     if args.plot is not None:

@@ -20,17 +20,9 @@ hold=0.0)
 """
 
 from revgrad.schedules._base import Scaled, Schedule, from_dict
-from revgrad.schedules._joins import Delayed, Piecewise, Sequential
+from revgrad.schedules._joins import Constant, Delayed, Piecewise, Sequential
 from revgrad.schedules._progress import progress
-from revgrad.schedules._ramps import (
-    Constant,
-    Cosine,
-    Dann,
-    Exponential,
-    InverseDecay,
-    Linear,
-    Polynomial,
-)
+from revgrad.schedules._ramps import Cosine, Dann, Exponential, InverseDecay, Linear, Polynomial
 
 __all__ = [
     "Constant",

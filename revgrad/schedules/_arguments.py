@@ -11,9 +11,9 @@ from typing import Any, Mapping, Sequence, Tuple
 from revgrad._lambda import describe_value
 
 
-def invalid(owner: str, name: str, expected: str, value: Any, advice: str = "") -> ValueError:
-    """Build the error for an argument that is not what is expected."""
-    return ValueError(f"{owner}: {name} must be {expected}; got {describe_value(value)}.{advice}")
+def invalid(what: str, expected: str, value: Any, advice: str = "") -> ValueError:
+    """Build the error for an argument, `what`, that is not what is expected."""
+    return ValueError(f"{what} must be {expected}; got {describe_value(value)}.{advice}")
 
 
 def is_real(value: Any) -> bool:
@@ -21,53 +21,56 @@ def is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def as_number(
-    owner: str, name: str, value: Any, positive: bool = False, most: float = math.inf
-) -> float:
-    """Return a finite number in [0, `most`], or in (0, `most`] if `positive`, as a float."""
+def as_float(value: Any) -> float:
+    """Return a real number as a float, an int that is too large for one as infinite."""
     try:
-        number = float(value) if is_real(value) else math.nan
-    except OverflowError:  # an int too large for a float
-        number = math.inf
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def as_number(what: str, value: Any, positive: bool = False, most: float = math.inf) -> float:
+    """Return a finite number in [0, `most`], or in (0, `most`] if `positive`, as a float."""
+    number = as_float(value) if is_real(value) else math.nan
     if not (number > 0 if positive else number >= 0) or number > min(most, sys.float_info.max):
         upper = f" and <= {most:g}" if most < math.inf else ""
-        raise invalid(owner, name, f"a finite number {'>' if positive else '>='} 0{upper}", value)
+        raise invalid(what, f"a finite number {'>' if positive else '>='} 0{upper}", value)
     return abs(number)  # -0.0 is 0.0
 
 
-def as_integer(owner: str, name: str, value: Any, least: int = 1) -> int:
+def as_integer(what: str, value: Any, least: int = 1) -> int:
     """Return a Python or NumPy integer that is at least `least` as an int."""
     try:
         integer = operator.index(value)
     except TypeError:
         integer = least - 1
     if isinstance(value, bool) or integer < least:
-        raise invalid(owner, name, f"an integer >= {least}", value)
+        raise invalid(what, f"an integer >= {least}", value)
     return integer
 
 
-def as_tuple(owner: str, name: str, value: Any) -> Tuple[Any, ...]:
+def as_tuple(what: str, value: Any) -> Tuple[Any, ...]:
     """Return the items of an iterable that is neither text nor a mapping."""
     try:
         if not isinstance(value, (str, bytes, Mapping)):
             return tuple(value)
     except TypeError:
         pass
-    raise invalid(owner, name, "a sequence", value)
+    raise invalid(what, "a sequence", value)
 
 
-def check_ascending(owner: str, name: str, values: Sequence[float]) -> None:
+def check_ascending(what: str, values: Sequence[float]) -> None:
     """Reject numbers that do not increase strictly."""
     for before, after in zip(values, values[1:]):
         if not before < after:
-            raise ValueError(f"{owner}: {name} must increase strictly; got {after} after {before}.")
+            raise ValueError(f"{what} must increase strictly; got {after} after {before}.")
 
 
-def check_schedule(owner: str, name: str, schedule: Any) -> None:
+def check_schedule(what: str, schedule: Any) -> None:
     """Reject a class, and any object that is not callable."""
     if callable(schedule) and not isinstance(schedule, type):
         return
     advice = f" For a constant λ pass Constant({schedule})." if is_real(schedule) else ""
     if isinstance(schedule, type):
         advice = f" This is a class: call it, as in {schedule.__name__}(...)."
-    raise invalid(owner, name, "a schedule or a callable p -> λ", schedule, advice)
+    raise invalid(what, "a schedule or a callable p -> λ", schedule, advice)

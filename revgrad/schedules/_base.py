@@ -8,7 +8,7 @@ import inspect
 import numbers
 import warnings
 from dataclasses import dataclass, fields
-from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, TypeVar, overload
+from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, overload
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from revgrad.schedules._arguments import as_number, check_schedule, is_real
 from revgrad.schedules._progress import Number, X, clip, evaluate
 
 Callback = Callable[[Any], Any]
-Kind = TypeVar("Kind", bound="Type[Schedule]")
 
 public = set_module("revgrad.schedules")
 
@@ -28,12 +27,6 @@ DEPTH = 100
 
 KINDS: Dict[str, "Type[Schedule]"] = {}
 """The classes that `from_dict` knows, by name."""
-
-
-def kind(cls: Kind) -> Kind:
-    """Make a class public, and known to `from_dict`."""
-    KINDS[cls.__name__] = public(cls)
-    return cls
 
 
 @public
@@ -54,15 +47,20 @@ class Schedule(abc.ABC):
     __array_ufunc__ = None  # else NumPy would multiply a NumPy scalar by a schedule
     _positive: ClassVar[Tuple[str, ...]] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make each class of this package public, and known to `from_dict`."""
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("revgrad.schedules."):
+            KINDS[cls.__name__] = public(cls)
+
     def __post_init__(self) -> None:
         """Validate the fields: schedules, and numbers >= 0, or > 0 if named in `_positive`."""
-        owner = type(self).__name__
         for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
+            what, value = f"{type(self).__name__}: {field.name}", getattr(self, field.name)
             if field.type is Callback:
-                check_schedule(owner, field.name, value)
+                check_schedule(what, value)
             elif field.type is float:
-                value = as_number(owner, field.name, value, field.name in self._positive)
+                value = as_number(what, value, field.name in self._positive)
                 object.__setattr__(self, field.name, value)
 
     @overload
@@ -112,9 +110,8 @@ class Schedule(abc.ABC):
         """Return λ at a `p` in [0, 1]; `revgrad.schedules._progress` describes the arguments."""
 
     def __mul__(self, scale: Any) -> "Scaled":
-        if not isinstance(scale, numbers.Real):
-            return NotImplemented
-        return Scaled(self, scale)  # type: ignore[arg-type]
+        real = isinstance(scale, numbers.Real)
+        return Scaled(self, scale) if real else NotImplemented
 
     __rmul__ = __mul__
 
@@ -133,10 +130,9 @@ class Schedule(abc.ABC):
             If the schedule contains a callable that is not one of the classes in
             `revgrad.schedules`.
         """
-        return dict(_encode(self, strict=True))
+        return dict(encode(self, strict=True))
 
 
-@kind
 @dataclass(frozen=True)
 class Scaled(Schedule):
     r"""Another schedule times a number: :math:`\mathrm{scale} \cdot \mathrm{schedule}(p)`.
@@ -220,18 +216,18 @@ def _schedule(plain: Any, depth: int) -> Schedule:
     if not depth:
         raise ValueError(f"{name}: more than {DEPTH} schedules contain one another.")
     signature = inspect.signature(KINDS[name])
-    arguments = {key: _decode(value, depth - 1) for key, value in plain.items() if key != "kind"}
+    arguments = {}
+    for key, value in plain.items():
+        if isinstance(value, (list, tuple)):  # no schedule has deeper lists of schedules
+            arguments[key] = [_decode(each, depth - 1) for each in value]
+        elif key != "kind":
+            arguments[key] = _decode(value, depth - 1)
     try:
         signature.bind(**arguments)
     except TypeError as error:
         known = ", ".join(signature.parameters)
         raise ValueError(f"{name}: {error}. Its arguments: {known}.") from None
     return KINDS[name](**arguments)
-
-
-def schedule_state(schedule: Callback) -> Dict[str, Any]:
-    """Return what identifies a schedule in a checkpoint: its dict, with callables by name."""
-    return dict(_encode(schedule, strict=False))
 
 
 def schedule_name(schedule: Callback) -> str:
@@ -266,14 +262,15 @@ def value_of(schedule: Callback, p: Any, xp: Any, number: Number) -> Any:
     return schedule(p)
 
 
-def _encode(value: Any, strict: bool) -> Any:
+def encode(value: Any, strict: bool) -> Any:
+    """Return a field in plain form; callables by name, as in a checkpoint, unless `strict`."""
     if isinstance(value, tuple):
-        return [_encode(each, strict) for each in value]
+        return [encode(each, strict) for each in value]
     if isinstance(value, float):
         return value
     name = type(value).__name__
     if KINDS.get(name) is type(value):
-        return {"kind": name, **{key: _encode(each, strict) for key, each in vars(value).items()}}
+        return {"kind": name, **{key: encode(each, strict) for key, each in vars(value).items()}}
     if not strict:
         return {"callable": schedule_name(value)}
     raise ValueError(
@@ -283,11 +280,4 @@ def _encode(value: Any, strict: bool) -> Any:
 
 
 def _decode(value: Any, depth: int) -> Any:
-    if isinstance(value, Mapping):
-        return _schedule(value, depth)
-    # The items of a list, and of a list in it: no schedule has lists that are nested deeper.
-    return [_item(each, depth) for each in value] if isinstance(value, (list, tuple)) else value
-
-
-def _item(value: Any, depth: int) -> Any:
     return _schedule(value, depth) if isinstance(value, Mapping) else value

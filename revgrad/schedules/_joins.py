@@ -1,4 +1,4 @@
-"""The schedules that are made of points, or of other schedules."""
+"""A constant λ, points, and what joins schedules."""
 
 # No annotations from __future__, as in _base.
 
@@ -6,11 +6,36 @@ from dataclasses import dataclass
 from typing import Any, Sequence, Tuple
 
 from revgrad.schedules._arguments import as_number, as_tuple, check_ascending, check_schedule
-from revgrad.schedules._base import Callback, Schedule, kind, value_of
+from revgrad.schedules._base import Callback, Schedule, value_of
 from revgrad.schedules._progress import Number, inverse_lerp, is_before, lerp
 
 
-@kind
+@dataclass(frozen=True)
+class Constant(Schedule):
+    r"""A constant λ: :math:`\lambda(p) = \mathrm{value}`.
+
+    Parameters
+    ----------
+    value : float
+        λ, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If `value` is not a finite number that is at least 0.
+
+    Examples
+    --------
+    >>> Constant(0.3)(0.9)
+    0.3
+    """
+
+    value: float
+
+    def _curve(self, p: Any, xp: Any, number: Number) -> Any:
+        return number(self.value) + number(0.0) * p
+
+
 @dataclass(frozen=True)
 class Piecewise(Schedule):
     r"""Linear interpolation between points.
@@ -43,15 +68,15 @@ class Piecewise(Schedule):
 
     def __post_init__(self) -> None:
         pairs = []
-        for i, point in enumerate(as_tuple("Piecewise", "points", self.points)):
-            pair = as_tuple("Piecewise", f"points[{i}]", point)
+        for i, point in enumerate(as_tuple("Piecewise: points", self.points)):
+            pair = as_tuple(f"Piecewise: points[{i}]", point)
             if len(pair) != 2:
                 raise ValueError(f"Piecewise: points[{i}] must be a pair (p, λ); got {pair!r}.")
-            p = as_number("Piecewise", f"p of points[{i}]", pair[0], most=1.0)
-            pairs.append((p, as_number("Piecewise", f"λ of points[{i}]", pair[1])))
+            p = as_number(f"Piecewise: p of points[{i}]", pair[0], most=1.0)
+            pairs.append((p, as_number(f"Piecewise: λ of points[{i}]", pair[1])))
         if not pairs:
             raise ValueError("Piecewise: points must contain at least one pair (p, λ); got none.")
-        check_ascending("Piecewise", "the p of points", [p for p, _ in pairs])
+        check_ascending("Piecewise: the p of points", [p for p, _ in pairs])
         object.__setattr__(self, "points", tuple(pairs))
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
@@ -64,7 +89,6 @@ class Piecewise(Schedule):
         return xp.where(p >= number(x), number(y), value)
 
 
-@kind
 @dataclass(frozen=True)
 class Delayed(Schedule):
     r"""A constant λ, then another schedule.
@@ -123,7 +147,6 @@ class Delayed(Schedule):
         return xp.where(is_before(p, self.until, number), number(self.hold), then)
 
 
-@kind
 @dataclass(frozen=True)
 class Sequential(Schedule):
     r"""Several schedules, one after the other.
@@ -165,21 +188,20 @@ class Sequential(Schedule):
     boundaries: Sequence[float]
 
     def __post_init__(self) -> None:
-        schedules = as_tuple("Sequential", "schedules", self.schedules)
-        for i, schedule in enumerate(schedules):
-            check_schedule("Sequential", f"schedules[{i}]", schedule)
+        schedules = as_tuple("Sequential: schedules", self.schedules)
+        for i, each in enumerate(schedules):
+            check_schedule(f"Sequential: schedules[{i}]", each)
         boundaries = tuple(
-            as_number("Sequential", f"boundaries[{i}]", each, positive=True, most=1.0)
-            for i, each in enumerate(as_tuple("Sequential", "boundaries", self.boundaries))
+            as_number(f"Sequential: boundaries[{i}]", each, positive=True, most=1.0)
+            for i, each in enumerate(as_tuple("Sequential: boundaries", self.boundaries))
         )
         if len(boundaries) != len(schedules) - 1:
             raise ValueError(
                 "Sequential: boundaries must be one fewer than schedules; got "
                 f"{len(boundaries)} for {len(schedules)} schedules."
             )
-        check_ascending("Sequential", "boundaries", [*boundaries, 1.0])
-        object.__setattr__(self, "schedules", schedules)
-        object.__setattr__(self, "boundaries", boundaries)
+        check_ascending("Sequential: boundaries", [*boundaries, 1.0])
+        vars(self).update(schedules=schedules, boundaries=boundaries)  # it is frozen
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
         edges = [0.0, *self.boundaries, 1.0]

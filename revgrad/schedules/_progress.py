@@ -19,7 +19,7 @@ from revgrad._names import set_module
 from revgrad._registry import registry
 from revgrad._tracers import not_rewritten
 from revgrad.exceptions import UnsupportedTypeError
-from revgrad.schedules._arguments import as_integer, is_real
+from revgrad.schedules._arguments import as_float, as_integer, is_real
 
 Number = Callable[[float], Any]
 Formula = Callable[[Any, Any, Number], Any]
@@ -71,7 +71,7 @@ def progress(step: Any, total_steps: int) -> Any:
     >>> progress(np.arange(5), 4)
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    total: float = as_integer("progress", "total_steps", total_steps)
+    total: float = as_integer("progress: total_steps", total_steps)
     if is_real(step) and isinstance(step, numbers.Integral):
         return min(max(int(step), 0), total) / total  # exact, also where an int exceeds any float
     total = float(min(total, sys.float_info.max))
@@ -122,10 +122,7 @@ def evaluate(formula: Formula, x: Any, name: str) -> Any:
 
 
 def _on_number(formula: Formula, x: Any, name: str) -> float:
-    try:
-        value = float(x)
-    except OverflowError:  # an int too large for a float
-        value = math.inf if x > 0 else -math.inf
+    value = as_float(x)
     if math.isnan(value):
         raise _invalid(name, x, "Check the code that computed it.")
     with np.errstate(over="ignore", under="ignore"):

@@ -6,38 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from revgrad.schedules._base import Schedule, kind
+from revgrad.schedules._base import Schedule
 from revgrad.schedules._progress import Number, finish, lerp
 
 
-@kind
-@dataclass(frozen=True)
-class Constant(Schedule):
-    r"""A constant λ: :math:`\lambda(p) = \mathrm{value}`.
-
-    Parameters
-    ----------
-    value : float
-        λ, at least 0.
-
-    Raises
-    ------
-    ValueError
-        If `value` is not a finite number that is at least 0.
-
-    Examples
-    --------
-    >>> Constant(0.3)(0.9)
-    0.3
-    """
-
-    value: float
-
-    def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        return number(self.value) + number(0.0) * p
-
-
-@kind
 @dataclass(frozen=True)
 class Dann(Schedule):
     r"""The ramp of the DANN papers, from `low` towards `high`.
@@ -96,7 +68,6 @@ class Dann(Schedule):
         return lerp(self.low, self.high, t, xp, number)
 
 
-@kind
 @dataclass(frozen=True)
 class Linear(Schedule):
     r"""A straight line: :math:`\lambda(p) = \mathrm{start} + (\mathrm{end} - \mathrm{start})\,p`.
@@ -126,7 +97,6 @@ class Linear(Schedule):
         return lerp(self.start, self.end, p, xp, number)
 
 
-@kind
 @dataclass(frozen=True)
 class Cosine(Schedule):
     r"""Half a period of a cosine, flat at both ends.
@@ -167,7 +137,6 @@ class Cosine(Schedule):
         return lerp(self.start, self.end, t, xp, number)
 
 
-@kind
 @dataclass(frozen=True)
 class Exponential(Schedule):
     r"""Multiplication of λ by the same number at each step, up or down.
@@ -207,7 +176,6 @@ class Exponential(Schedule):
         return finish(self.start, self.end, p, value, xp, number)
 
 
-@kind
 @dataclass(frozen=True)
 class Polynomial(Schedule):
     r"""A power of the progress.
@@ -249,7 +217,6 @@ class Polynomial(Schedule):
         return lerp(self.start, self.end, p ** number(self.power), xp, number)
 
 
-@kind
 @dataclass(frozen=True)
 class InverseDecay(Schedule):
     r"""The decreasing learning rate of the DANN papers.

@@ -11,10 +11,8 @@ from revgrad._lambda import describe_value
 from revgrad._names import set_module
 from revgrad._variable import LambdaVariable
 from revgrad.schedules._arguments import as_integer, as_number, check_schedule, invalid
-from revgrad.schedules._base import Callback, call_schedule, schedule_name, schedule_state
+from revgrad.schedules._base import Callback, call_schedule, encode, schedule_name
 from revgrad.schedules._progress import progress
-
-_STATE = ("steps", "total_steps", "schedule", "value")
 
 
 @set_module("revgrad")
@@ -88,11 +86,11 @@ class LambdaScheduler:
             expected = "a revgrad.LambdaVariable, or None for a plain loop"
             if callable(variable):
                 expected += " (are variable and schedule swapped?)"
-            raise invalid("LambdaScheduler", "variable", expected, variable)
-        check_schedule("LambdaScheduler", "schedule", schedule)
+            raise invalid("LambdaScheduler: variable", expected, variable)
+        check_schedule("LambdaScheduler: schedule", schedule)
         self._variable = variable
         self._schedule = schedule
-        self._total_steps = as_integer("LambdaScheduler", "total_steps", total_steps)
+        self._total_steps = as_integer("LambdaScheduler: total_steps", total_steps)
         self._lock = threading.RLock()  # reentrant: the schedule may be a callable of the user
         self._move(0)
 
@@ -165,7 +163,7 @@ class LambdaScheduler:
             counts epochs, and `step` is called for each batch.
         """
         with self._lock:
-            value = self._move(self.steps + as_integer("LambdaScheduler", "n", n, least=0))
+            value = self._move(self.steps + as_integer("LambdaScheduler: n", n, least=0))
             if self.steps > 2 * self._total_steps and not self._warned:
                 self._warned = True
                 warnings.warn(
@@ -193,7 +191,8 @@ class LambdaScheduler:
             A callable that is not one of `revgrad.schedules` is stored by its qualified name.
         """
         steps, value = self._position
-        return dict(zip(_STATE, (steps, self._total_steps, schedule_state(self._schedule), value)))
+        plain = encode(self._schedule, strict=False)
+        return {"steps": steps, "total_steps": self._total_steps, "schedule": plain, "value": value}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a checkpoint: restore the number of steps and set λ.
@@ -215,16 +214,21 @@ class LambdaScheduler:
         It sets the variable, so a model and its scheduler may be restored in either order if the
         model holds the variable itself.
         """
-        if not isinstance(state, Mapping) or set(state) != set(_STATE):
+        ours = self.state_dict()
+        if not isinstance(state, Mapping) or set(state) != set(ours):
             raise ValueError(
-                f"The state of a LambdaScheduler is a dict of {', '.join(_STATE)}; got "
+                f"The state of a LambdaScheduler is a dict of {', '.join(ours)}; got "
                 f"{describe_value(state)}."
             )
-        steps = as_integer("LambdaScheduler", "steps of the state", state["steps"], least=0)
-        saved = as_number("LambdaScheduler", "value of the state", state["value"])
-        for name, ours in self.state_dict().items():
-            if name in ("total_steps", "schedule") and not _equal(state[name], ours):
-                raise _mismatch(name, state[name], ours)
+        steps = as_integer("LambdaScheduler: steps of the state", state["steps"], least=0)
+        saved = as_number("LambdaScheduler: value of the state", state["value"])
+        for name in ("total_steps", "schedule"):
+            try:
+                same = bool(state[name] == ours[name])
+            except Exception:  # an array, which has no truth value
+                same = False
+            if not same:
+                raise _mismatch(name, state[name], ours[name])
         with self._lock:
             self._move(steps, saved)
 
@@ -241,25 +245,13 @@ class LambdaScheduler:
         )
 
 
-def _equal(saved: Any, ours: Any) -> bool:
-    """Compare an item of a state, which may be an array that has no truth value."""
-    try:
-        return bool(saved == ours)
-    except Exception:
-        return False
-
-
-def _shown(saved: Any) -> str:
-    """Return an item of a state as a whole, unless its repr fails."""
-    try:
-        return str(saved)
-    except Exception:
-        return describe_value(saved)
-
-
 def _mismatch(name: str, saved: Any, ours: Any) -> ValueError:
+    try:
+        shown = str(saved)  # as a whole
+    except Exception:
+        shown = describe_value(saved)
     return ValueError(
-        f"The state belongs to another LambdaScheduler: its {name} is {_shown(saved)}, here it is "
+        f"The state belongs to another LambdaScheduler: its {name} is {shown}, here it is "
         f"{ours}. Construct the scheduler as it was when the state was saved, or start without the "
         "state."
     )

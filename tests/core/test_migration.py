@@ -14,12 +14,7 @@ ROWS = [
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| from")
 ]
-NAMES = {
-    **{name: getattr(schedules, name) for name in schedules.__all__},
-    "exp": math.exp,
-    "tanh": math.tanh,
-    "min": min,
-}
+NAMES = {**vars(schedules), "exp": math.exp, "tanh": math.tanh, "min": min}
 # Arguments that are not the defaults, so that a swapped pair is seen; T is 100, and N divides it
 # or does not.
 VALUES = [

@@ -35,24 +35,16 @@ def test_each_step_and_those_beyond_the_end():
         assert scheduler.variable.value == scheduler.value
         seen.append((scheduler.steps, scheduler.progress, scheduler.value))
         assert scheduler.step() == scheduler.value
-    assert seen == [
-        (0, 0.0, 0.0),
-        (1, 0.25, 0.5),
-        (2, 0.5, 1.0),
-        (3, 0.75, 1.5),
-        (4, 1.0, 2.0),
-        (5, 1.0, 2.0),
-    ]
+    assert seen == list(zip(range(6), [0, 0.25, 0.5, 0.75, 1, 1], [0, 0.5, 1, 1.5, 2, 2]))
     assert type(scheduler.value) is float
 
 
 @pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN, parabola], ids=label)
 def test_lambda_at_step_k_of_n_is_the_schedule_at_k_over_n(schedule):
     scheduler = ramp(schedule, total_steps=7)
-    for k in range(7):
+    for k in range(8):
         assert scheduler.variable.value == schedule(k / 7)
         scheduler.step()
-    assert scheduler.variable.value == schedule(1.0)
 
 
 @given(st.lists(st.integers(0, 50), max_size=20))
@@ -63,7 +55,6 @@ def test_step_n_equals_n_steps(counts):
         for _ in range(n):
             singly.step()
     assert at_once.state_dict() == singly.state_dict()
-    assert at_once.variable.value == singly.variable.value
 
 
 def test_a_value_assigned_by_hand_holds_until_the_next_step_or_state():
@@ -98,7 +89,7 @@ def test_reading_does_not_step():
 
 
 def test_plain_loops():
-    scheduler = LambdaScheduler(None, Linear(0, 2), total_steps=4)
+    scheduler = LambdaScheduler(None, LINE, total_steps=4)
     assert scheduler.variable is None
     assert list(scheduler) == [0.0, 0.5, 1.0, 1.5]
     assert (scheduler.steps, scheduler.value) == (4, 2.0)
@@ -116,93 +107,66 @@ def test_in_a_loop_the_variable_holds_what_is_yielded():
 
 
 def test_a_loop_whose_body_steps_does_not_step_again():
-    scheduler = ramp()
-    seen = []
+    scheduler, lams, states = ramp(), [], []
     for lam in scheduler:
-        seen.append(lam)
+        lams.append(lam)
         scheduler.step()
-    assert seen == [0.0, 0.5, 1.0, 1.5]
+        states.append(scheduler.state_dict())
+    assert lams == [0.0, 0.5, 1.0, 1.5]
+    resumed = ramp()
+    resumed.load_state_dict(states[1])
+    assert list(resumed) == [1.0, 1.5]
 
 
 def test_a_second_loop_continues_with_the_step_that_the_first_left():
     scheduler = ramp()
-    for lam in scheduler:
-        if lam == 1.0:
-            break
+    assert next(lam for lam in scheduler if lam == 1.0)
     assert list(scheduler) == [1.0, 1.5]
 
 
 @pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[:2], parabola], ids=label)
 @pytest.mark.parametrize("killed_after", [0, 1, 13, 20, 25])
 def test_a_resumed_run_equals_an_uninterrupted_one(schedule, killed_after):
-    def run(scheduler, steps):
-        lams = []
-        for _ in range(steps):
-            lams.append(scheduler.variable.value)
-            scheduler.step()
-        return lams
-
-    uninterrupted = run(ramp(schedule, 20), 30)
-    killed = ramp(schedule, 20)
-    lams = run(killed, killed_after)
+    killed, resumed, whole = (ramp(schedule, 20) for _ in range(3))
+    lams = [killed.step() for _ in range(killed_after)]
     checkpoint = json.dumps(killed.state_dict())
-    run(killed, 3)  # steps after the checkpoint are lost with the crash
-    resumed = ramp(schedule, 20)
+    killed.step(3)  # steps after the checkpoint are lost with the crash
     resumed.load_state_dict(json.loads(checkpoint))
-    assert resumed.steps == killed_after
-    assert lams + run(resumed, 30 - killed_after) == uninterrupted
+    lam = schedule(min(killed_after / 20, 1.0))
+    assert (resumed.steps, resumed.variable.value) == (killed_after, lam)
+    lams += [resumed.step() for _ in range(30 - killed_after)]
+    assert lams == [whole.step() for _ in range(30)]
 
 
-def test_a_checkpoint_in_the_body_of_a_loop():
-    scheduler, states = ramp(), []
-    for _ in scheduler:
-        scheduler.step()
-        states.append(scheduler.state_dict())
-    resumed = ramp()
-    resumed.load_state_dict(states[1])
-    assert list(resumed) == [1.0, 1.5]
-
-
-def other_parabola(p):
-    return p * (1 - p)
+def falls(p):
+    return 0.5 - p
 
 
 @pytest.mark.parametrize(
     "saved, loaded, words",
     [
+        (Dann(), Dann(5), f"schedule is {Dann().to_dict()}, here it is {Dann(5).to_dict()}."),
+        (LINE, parabola, "here it is {'callable': 'schedule_examples.parabola'}."),
         (
-            ramp(Dann()),
-            ramp(Dann(5)),
-            "its schedule is {'kind': 'Dann', 'gamma': 10.0, 'low': 0.0, 'high': 1.0}, here it is "
-            "{'kind': 'Dann', 'gamma': 5.0, 'low': 0.0, 'high': 1.0}.",
-        ),
-        (ramp(total_steps=100), ramp(total_steps=50), "its total_steps is 100, here it is 50."),
-        (ramp(Linear()), ramp(parabola), "here it is {'callable': 'schedule_examples.parabola'}."),
-        (
-            ramp(Delayed(parabola, 0.1)),
-            ramp(Delayed(other_parabola, 0.1)),
-            "'schedule': {'callable': 'test_scheduler.other_parabola'}",
+            Delayed(parabola, 0.1),
+            Delayed(falls, 0.1),
+            "{'callable': 'test_scheduler.falls'}, 'until",
         ),
     ],
-    ids=["schedule", "total_steps", "callable", "callable inside"],
+    ids=["schedule", "callable", "callable inside"],
 )
 def test_the_state_of_another_scheduler_is_rejected_and_both_are_shown(saved, loaded, words):
+    loaded = ramp(loaded)
     loaded.step()
     before = loaded.state_dict(), loaded.variable.value
-    with pytest.raises(ValueError) as caught:
-        loaded.load_state_dict(saved.state_dict())
-    assert str(caught.value).startswith("The state belongs to another LambdaScheduler: ")
-    assert words in str(caught.value)
+    start = "^The state belongs to another LambdaScheduler: its .*"
+    with pytest.raises(ValueError, match=start + re.escape(words)):
+        loaded.load_state_dict(ramp(saved).state_dict())
     assert (loaded.state_dict(), loaded.variable.value) == before
 
 
 def test_an_edited_function_is_detected_by_its_value():
-    def make(factor):
-        def edited(p):
-            return factor * p
-
-        return ramp(edited)
-
+    make = lambda factor: ramp(lambda p: factor * p)
     saved = make(1)
     assert saved.state_dict()["schedule"] == make(2).state_dict()["schedule"]
     make(2).load_state_dict(saved.state_dict())  # at p = 0 they agree
@@ -218,17 +182,12 @@ def test_a_state_does_not_change_with_the_scheduler():
     assert state == ramp().state_dict() != scheduler.state_dict()
 
 
-def test_it_shows_what_it_was_made_of():
+def test_it_shows_what_it_was_made_of_and_numpy_integers_count():
     lam = LambdaVariable()
-    scheduler = LambdaScheduler(lam, LINE, 4)
-    assert (scheduler.variable, scheduler.schedule, scheduler.total_steps) == (lam, LINE, 4)
-
-
-def test_numpy_integers_count():
-    scheduler = LambdaScheduler(None, Linear(), np.int64(4))
+    scheduler = LambdaScheduler(lam, LINE, np.int64(4))
     scheduler.step(np.uint8(3))
-    assert json.dumps(scheduler.state_dict())
-    assert (scheduler.steps, scheduler.total_steps) == (3, 4)
+    assert (scheduler.variable, scheduler.schedule, scheduler.total_steps) == (lam, LINE, 4)
+    assert scheduler.steps == 3 and json.dumps(scheduler.state_dict())
 
 
 class Wordless:
@@ -241,32 +200,26 @@ class Wordless:
     [
         ({}, "is a dict of steps, total_steps, schedule, value; got {} (dict)."),
         (None, "got None"),
-        ({**ramp().state_dict(), "epoch": 3}, "is a dict of steps, total_steps, schedule, value"),
-        ({**ramp().state_dict(), "steps": -1}, "steps of the state must be an integer >= 0"),
-        ({**ramp().state_dict(), "steps": 1.5}, "steps of the state must be an integer >= 0"),
-        ({**ramp().state_dict(), "value": "0"}, "value of the state must be a finite number >= 0"),
-        ({**ramp().state_dict(), "total_steps": np.ones(2)}, "its total_steps is [1. 1.], here it"),
-        ({**ramp().state_dict(), "schedule": Wordless()}, "its schedule is an object without a re"),
+        ({"epoch": 3}, "is a dict of steps, total_steps, schedule, value"),
+        ({"steps": -1}, "steps of the state must be an integer >= 0"),
+        ({"steps": 1.5}, "steps of the state must be an integer >= 0"),
+        ({"value": "0"}, "value of the state must be a finite number >= 0"),
+        ({"total_steps": 5}, "its total_steps is 5, here it is 4."),
+        ({"total_steps": np.ones(2)}, "its total_steps is [1. 1.], here it"),
+        ({"schedule": Wordless()}, "its schedule is an object without a re"),
     ],
 )
 def test_an_invalid_state_is_rejected(state, words):
     with pytest.raises(ValueError, match=re.escape(words)):
-        ramp().load_state_dict(state)
-
-
-def falls(p):
-    return 0.5 - p
+        ramp().load_state_dict({**ramp().state_dict(), **state} if state else state)
 
 
 def test_an_invalid_lambda_names_the_schedule_and_p_and_changes_nothing():
     scheduler = ramp(falls)
     scheduler.step(2)
-    with pytest.raises(revgrad.InvalidLambdaError) as caught:
+    words = r"^The schedule test_scheduler.falls at p = 0.75: λ must .*>= 0; got -0.25 \(float\)\."
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
         scheduler.step()
-    assert str(caught.value).startswith(
-        "The schedule test_scheduler.falls at p = 0.75: λ must be a real, finite number >= 0; got "
-        "-0.25 (float)."
-    )
     assert (scheduler.steps, scheduler.value, scheduler.variable.value) == (2, 0.0, 0.0)
     for lam in (math.nan, math.inf, "1", None, np.ones(1)):
         with pytest.raises(revgrad.InvalidLambdaError, match="at p = 0.0: λ must be a real"):
@@ -296,9 +249,7 @@ def test_a_variable_that_cannot_be_set_leaves_the_scheduler_as_it_was():
 def test_the_repr_fits_a_log():
     scheduler = ramp(Dann(), 3000)
     scheduler.step(300)
-    line = (
-        "<LambdaScheduler step 300 of 3000, p=0.1, λ=0.462117, Dann(gamma=10.0, low=0.0, high=1.0)>"
-    )
+    line = f"<LambdaScheduler step 300 of 3000, p=0.1, λ=0.462117, {Dann()}>"
     assert repr(scheduler) == str(scheduler) == line
     assert repr(ramp(parabola)).endswith("λ=0, schedule_examples.parabola>")
     assert repr(ramp(functools.partial(pow, 2))).endswith("λ=1, functools.partial>")
@@ -348,11 +299,8 @@ def test_a_schedule_may_read_its_scheduler():
 @pytest.mark.parametrize("resumed_at", [0, 7, 100])
 def test_a_scheduler_far_past_its_end_warns_once(resumed_at):
     scheduler = ramp(Dann(), 5)
-    state = {
-        **scheduler.state_dict(),
-        "steps": resumed_at,
-        "value": Dann()(progress(resumed_at, 5)),
-    }
+    value = Dann()(progress(resumed_at, 5))
+    state = {**scheduler.state_dict(), "steps": resumed_at, "value": value}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         scheduler.load_state_dict(state)

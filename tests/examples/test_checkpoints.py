@@ -1,13 +1,11 @@
 """The checkpoints of the examples: a damaged file, and a disk that is full."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs" / "examples"))
-import checkpoints  # noqa: E402
+import support.programs  # noqa: F401  it puts the examples on the path
+import checkpoints
 
 STATE = {"weights": np.arange(20.0), "steps": 3}
 

@@ -6,36 +6,19 @@ import gzip
 import hashlib
 import importlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import tarfile
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.processes import installed
-
-pytest.importorskip("sklearn")
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import digits  # noqa: E402
+from support.programs import EXAMPLES, finish, start
+import digits
 
 # The packages that the programs need. The first that is installed is what the others equal.
-NEEDS = {
-    "torch": "torch",
-    "theano": "theano",
-    "jax": "optax",
-    "keras": "keras",
-    "lasagne": "lasagne",
-}
+NEEDS = dict(torch="torch", theano="theano", jax="optax", keras="keras", lasagne="lasagne")
 FIRST, *OTHERS = [framework for framework, package in NEEDS.items() if installed(package)]
 
 
@@ -72,13 +55,9 @@ def data(mnist, tmp_path):
 
 def test_a_target_digit_is_the_difference_of_a_patch_and_a_digit(data, tmp_path):
     assert data.xt.shape == (200, 28, 28, 3) and data.test_x.shape == (100, 28, 28, 3)
-    pictures = [np.load(tmp_path / f"{number}.npy") for number in range(2)]
-    patches = np.concatenate(
-        [
-            np.lib.stride_tricks.sliding_window_view(picture, (28, 28, 3)).reshape(-1, 28, 28, 3)
-            for picture in pictures
-        ]
-    )
+    pictures = np.stack([np.load(tmp_path / f"{number}.npy") for number in range(2)])
+    windows = np.lib.stride_tricks.sliding_window_view(pictures, (28, 28, 3), axis=(1, 2, 3))
+    patches = windows.reshape(-1, 28, 28, 3)
     for image, digit in zip(data.xt[:5], data.xs):
         undone = np.abs(np.where(digit > 0, 255, 0)[..., None] - image.astype(int))
         assert (undone == patches).all(axis=(1, 2, 3)).sum() == 1
@@ -95,10 +74,9 @@ def test_batches_depend_on_seed_and_step_and_pass_through_each_domain(data):
     for a, b in zip(data.batch(3, 7, 32), data.batch(3, 7, 32)):
         np.testing.assert_array_equal(a, b)
     assert np.any(data.batch(3, 7, 32)[1] != data.batch(4, 7, 32)[1])
-    seen = np.concatenate([digits.rows(3, 0, step, 200, 32) for step in range(6)])
-    assert len(set(seen)) == 192  # six batches of 32 of 200 samples: none twice
-    again = np.concatenate([digits.rows(3, 0, step, 200, 32) for step in range(6, 12)])
-    assert np.any(seen != again)
+    rows = np.concatenate([digits.rows(3, 0, step, 200, 32) for step in range(12)])
+    assert len(set(rows[:192])) == 192  # six batches of 32 of 200 samples: none twice
+    assert np.any(rows[:192] != rows[192:])
     target, source = data.batch(0, 0, 32, "target"), data.batch(0, 0, 32)
     assert not np.array_equal(target[0], source[0])  # the images that have the labels
     np.testing.assert_array_equal(target[2], source[2])
@@ -204,30 +182,20 @@ program.main(["digits", *sys.argv[1:]])
 """
 
 
-def test_a_killed_run_resumes_and_has_the_same_curve(mnist, tmp_path):
+def test_a_killed_run_resumes_and_has_the_same_curve(mnist, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     program = tmp_path / "program.py"
     values = dict(paths=[str(EXAMPLES)], mnist=dict(digits.MNIST), folder=str(tmp_path))
     program.write_text(PROGRAM.format(framework=FIRST, **values))
-    command = [sys.executable, str(program), str(mnist), "--cache", str(tmp_path), "--seeds", "1"]
-    command += ["--steps", "30", "--measure-every", "3", "--batch", "8", "--resume"]
 
-    def start(name):
+    def begin(name, *options):
         kinds = {"checkpoint": "checkpoint", "figure": "png", "json": "json"}
         files = [f"--{option}={tmp_path / name}.{end}" for option, end in kinds.items()]
-        environment = dict(os.environ, OMP_NUM_THREADS="1")
-        return subprocess.Popen(
-            [*command, *files],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-        )
+        short = "--seeds=1", "--steps=30", "--measure-every=3", "--batch=8", "--resume"
+        return start(program, mnist, f"--cache={tmp_path}", *short, *files, *options)
 
-    whole = start("whole")
-    out, _ = whole.communicate()
-    assert whole.returncode == 0, out
-    assert "paper   0.5225        0.7666   0.9596" in out
-    killed = start("killed")
+    assert "paper   0.5225        0.7666   0.9596" in finish(begin("whole"))
+    killed = begin("killed")
     while not (tmp_path / "killed.checkpoint").exists():
         assert killed.poll() is None
         time.sleep(0.01)
@@ -236,19 +204,11 @@ def test_a_killed_run_resumes_and_has_the_same_curve(mnist, tmp_path):
     killed.communicate()
     if killed.returncode == -signal.SIGKILL:
         assert not (tmp_path / "killed.json").exists()
-    again = start("killed")
-    out, _ = again.communicate()
-    assert again.returncode == 0 and "resumed: " in out, out
+    assert "resumed: " in finish(begin("killed"))
     a, b = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("whole", "killed"))
     assert [row["run"] for row in a] == ["source only", "DANN", "target"]
     for x, y in zip(a, b):
         assert x.pop("seconds") > 0 and y.pop("seconds") > 0
         assert str(x) == str(y)  # as text: nan is equal to nan
     assert (tmp_path / "killed.png").read_bytes().startswith(b"\x89PNG")
-    other = subprocess.run(
-        [*command, f"--checkpoint={tmp_path / 'killed.checkpoint'}", "--first-seed=5"],
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        check=False,
-    )
-    assert other.returncode == 1 and "is of another run" in other.stderr
+    assert "is of another run" in finish(begin("killed", "--first-seed=5"), 1)

@@ -6,30 +6,20 @@ import dataclasses
 import importlib
 import json
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.processes import installed
-
-pytest.importorskip("sklearn")
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import by_hand  # noqa: E402
-import experiment  # noqa: E402
-import problems  # noqa: E402
-import selection  # noqa: E402
-from scipy.sparse import csr_matrix  # noqa: E402
-from sklearn.datasets import dump_svmlight_file  # noqa: E402
-from training import Settings, accuracy, fit  # noqa: E402
+from support.programs import finish, start
+import by_hand
+import experiment
+import problems
+import selection
+from scipy.sparse import csr_matrix
+from sklearn.datasets import dump_svmlight_file
+from training import Settings, accuracy, fit
 
 SHALLOW = Settings(0.7, "shallow", 0.0, epochs=30, batch=80, holdout=0.2)
 PAIR = ("books", "dvd")
@@ -87,9 +77,9 @@ def test_by_hand_is_the_network_of_each_framework(style, adversarial, problem):
     np.testing.assert_allclose(features, theirs.represent(x.astype(dtype)), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(features, sparse.represent(csr_matrix(x)), rtol=1e-3, atol=1e-4)
     for method in ("predict", "predict_domain"):
-        found = [getattr(n, method)(x.astype(dtype)) for n in (ours, theirs)]
-        np.testing.assert_array_equal(*found)
-        assert 0 < np.mean(found[0]) < 1 or not adversarial
+        found = getattr(ours, method)(x.astype(dtype))
+        np.testing.assert_array_equal(found, getattr(theirs, method)(x.astype(dtype)))
+        assert 0 < np.mean(found) < 1 or not adversarial
     ours.reset(2)
     assert np.abs(features - ours.represent(x)).max() > 0.1
 
@@ -100,10 +90,7 @@ def test_by_hand_is_the_network_of_each_framework(style, adversarial, problem):
 def test_fit_starts_where_it_is_told_and_stops_early(problem):
     network = by_hand.DomainAdversarialNetwork(12, 2, (5,), learning_rate=1.0)
     seen = []
-
-    def tick(n=1):
-        seen.append((n, network.get_parameters()))
-
+    tick = lambda n=1: seen.append((n, network.get_parameters()))
     settings = selection.settings_for(0.1, epochs=500, batch=10)
     x, y = words(5, 60, 0)
     held = x, np.where(np.arange(60) < 20, 1 - y, y)  # some wrong, so that training too long hurts
@@ -177,23 +164,13 @@ def test_the_grid_is_the_papers():
 # --- the program ----------------------------------------------------------------------------------
 
 
-def start(folder, record, *options):
-    """Start the selection as a user does, with few epochs."""
-    command = [sys.executable, str(EXAMPLES / "selection.py"), str(folder), "--record", record]
-    return subprocess.Popen(
-        [*map(str, command), "--epochs", "3", "--batch", "20", "--splits", "2", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        # A shell's background jobs, and what they start, ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def finish(process, code=0):
-    out, errors = process.communicate()
-    assert process.returncode == code, errors
-    return out if code == 0 else errors
+def begin(folder, record, *options):
+    """Start the selection with few epochs."""
+    few = "--epochs", "3", "--batch", "20", "--splits", "2"
+    # A shell's background jobs, and what they start, ignore SIGINT.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    command = "selection.py", folder, "--record", record, *few, *options
+    return start(*command, preexec_fn=heed)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +179,9 @@ def finish(process, code=0):
 def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folder, tmp_path):
     whole, record = tmp_path / "whole.jsonl", tmp_path / "made" / "risks.jsonl"
     only = "--source", "books", "--epochs", "30"  # long enough to be interrupted
-    expected = finish(start(folder, whole, *only))
+    expected = finish(begin(folder, whole, *only))
     assert "books        dvd " in expected
-    killed = start(folder, record, *only)
+    killed = begin(folder, record, *only)
     while not record.exists() or len(record.read_text().splitlines()) < 5:
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.01)
@@ -213,13 +190,13 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folde
     assert f"interrupted; the same command goes on with {record}" in errors, errors
     before = record.read_text()
     record.write_text(before + '{"source": "boo')  # written when the power went
-    assert finish(start(folder, record, *only)).splitlines()[:-1] == expected.splitlines()[:-1]
+    assert finish(begin(folder, record, *only)).splitlines()[:-1] == expected.splitlines()[:-1]
     assert record.read_text().startswith(before)
     first, *rows = whole.read_text().splitlines()
     again, *others = record.read_text().splitlines()
     assert first == again and sorted(rows) == sorted(others)
     assert len(rows) == 2 * 2 * 10  # splits, sizes, λ
-    errors = finish(start(folder, record, *only, "--batch", "10"), 1)
+    errors = finish(begin(folder, record, *only, "--batch", "10"), 1)
     assert "error: " in errors and "this run is {'epochs': 30, 'batch': 10," in errors
     assert "Run with those, or pass another file to --record." in errors
 
@@ -229,7 +206,7 @@ def test_the_selection_reads_no_label_of_the_target(folder, tmp_path):
     found = []
     for _ in range(2):
         record = tmp_path / f"{len(found)}.jsonl"
-        finish(start(folder, record, "--source", "books", "--splits", "1"))
+        finish(begin(folder, record, "--source", "books", "--splits", "1"))
         found.append(sorted(record.read_text().splitlines()))
         path = folder / "dvd_train.svmlight"
         lines = path.read_text().splitlines()
@@ -240,9 +217,9 @@ def test_the_selection_reads_no_label_of_the_target(folder, tmp_path):
 
 
 def test_selection_says_what_is_missing(folder, tmp_path):
-    errors = finish(start(folder, tmp_path / "r", "--source", "kitchen"), 1)
+    errors = finish(begin(folder, tmp_path / "r", "--source", "kitchen"), 1)
     assert "is not complete for the source kitchen and the target (any). Complete are: " in errors
-    errors = finish(start(tmp_path / "nowhere", tmp_path / "r"), 1)
+    errors = finish(begin(tmp_path / "nowhere", tmp_path / "r"), 1)
     assert errors.startswith("error: The folder ") and "does not exist" in errors
 
 
@@ -251,18 +228,17 @@ def test_an_example_trains_with_what_is_selected(folder, tmp_path, monkeypatch, 
         pytest.skip("torch is not installed")
     import dann_torch
 
-    options = ["amazon", str(folder), "--select", "--splits", "1", "--epochs", "3", "--batch", "20"]
-    options += ["--record", str(tmp_path / "r.jsonl"), "--seeds", "2", "--quiet"]
-    options += ["--figure", str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json")]
+    options = ["amazon", str(folder), "--select", "--splits=1", "--epochs=3", "--batch=20"]
+    options += [f"--record={tmp_path / 'r.jsonl'}", "--seeds=2", "--quiet"]
+    options += [f"--figure={tmp_path / 'a.png'}", f"--json={tmp_path / 'a.json'}"]
     dann_torch.main(options)
     out = capsys.readouterr().out
     assert "λ and layer selected by reverse validation; mean ± sd of the seeds" in out
     rows = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()[1:]]
     selected = selection.choose(rows)
     results = json.loads((tmp_path / "a.json").read_text())
-    assert [(row["source"], row["seed"]) for row in results] == [
-        ("books", 0), ("books", 1), ("dvd", 0), ("dvd", 1)
-    ]  # fmt: skip
+    runs = [("books", 0), ("books", 1), ("dvd", 0), ("dvd", 1)]
+    assert [(row["source"], row["seed"]) for row in results] == runs
     for row in results:
         assert row["selected"] == selected[row["source"], row["target"]]
     # the first of them, trained here by hand

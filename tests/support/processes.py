@@ -21,16 +21,8 @@ def installed(module):
 
 def python(*arguments, code="", check=True, cwd=None, **environment):
     """Return the finished process of an interpreter; `check` asserts that it succeeded."""
-    arguments = [*(["-c", textwrap.dedent(code)] if code else []), *map(str, arguments)]
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd and str(cwd),
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
+    arguments = [*(["-c", textwrap.dedent(code)] if code else []), *arguments]
+    done = _run([sys.executable, *arguments], cwd, os.environ, **environment)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -45,13 +37,17 @@ def check_prints(page, *backends, **environment):
 def call(*command, cwd, code=0):
     """Return what a command prints; it does not see what is on this path."""
     environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(each) for each in command],
-        cwd=str(cwd),
-        env={**environment, "PYTHONIOENCODING": "utf-8"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    done = _run(command, cwd, environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
+
+
+def _run(command, cwd, environment, **changes):
+    return subprocess.run(
+        [str(each) for each in command],
+        cwd=cwd and str(cwd),
+        env={**environment, "PYTHONIOENCODING": "utf-8", **changes},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )

@@ -34,10 +34,9 @@ def values(schedule, p, ps, mode=PY):
 @pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN[2:]], ids=label)
 def test_a_schedule_in_the_graph_is_the_schedule_in_python(schedule, dtype):
     p = T.scalar("p", dtype=dtype)
-    lam = schedule(p)
-    assert lam.dtype == dtype and lam.ndim == 0
-    actual = values(schedule, p, PS)
+    assert schedule(p).type == p.type
     expected = [schedule(each) for each in PS]
+    actual = values(schedule, p, PS)
     np.testing.assert_allclose(actual, expected, rtol=RTOL[dtype], atol=ATOL[dtype])
 
 
@@ -79,12 +78,8 @@ def test_a_callable_of_the_users_meets_the_variable(own, dtype):
     np.testing.assert_allclose(values(own, p, ps), expected, rtol=RTOL[dtype], atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "schedule", [s for s in EXAMPLES if not isinstance(s, Constant)], ids=label
-)
+@pytest.mark.parametrize("schedule", [each for each in EXAMPLES if each(0) != each(0.8)], ids=label)
 def test_a_nan_goes_through(schedule):
-    if len(getattr(schedule, "points", (0, 0))) == 1:
-        return  # it is a constant as well
     assert np.isnan(values(schedule, T.dscalar("p"), [np.nan], UNOPTIMIZED)[0])
 
 
@@ -105,8 +100,7 @@ def test_progress_in_the_graph_is_progress_in_python(dtype):
         actual = run(np.asarray(each, dtype))
         assert actual.dtype == ("float32" if dtype == "float32" else "float64")
         # Theano divides by a constant by multiplying by its inverse: one unit may be lost.
-        units = np.finfo(actual.dtype).eps
-        np.testing.assert_allclose(actual, progress(each, 7), rtol=units)
+        np.testing.assert_allclose(actual, progress(each, 7), rtol=np.finfo(actual.dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int32", "float32", "float64"])
@@ -127,9 +121,8 @@ def test_a_step_counter_drives_lam_inside_one_compiled_function(schedule, dtype)
     assert gradient.maker.fgraph.toposort() == before
     assert step.get_value() == total + 3
     step.set_value(np.asarray(3, dtype))  # resumed, by setting the counter
-    np.testing.assert_allclose(
-        gradient([1.0, 2.0]), [-schedule(0.3)] * 2, rtol=max(rtol, 1e-12), atol=1e-6
-    )
+    expected = [-schedule(0.3)] * 2
+    np.testing.assert_allclose(gradient([1.0, 2.0]), expected, rtol=max(rtol, 1e-12), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float32", "float64"])
@@ -141,6 +134,4 @@ def test_a_jump_falls_on_the_same_step(total, dtype):
     schedule = Sequential([Constant(i) for i in range(len(boundaries) + 1)], boundaries)
     for mode in (PY, UNOPTIMIZED):
         run = theano.function([step], schedule(progress(step, total)), mode=mode)
-        np.testing.assert_array_equal(
-            run(steps.astype(dtype)), [schedule(k / total) for k in range(total + 1)]
-        )
+        np.testing.assert_array_equal(run(steps.astype(dtype)), schedule(steps / total))
