@@ -20,7 +20,7 @@ class AutogradBackend(Backend):
         "second_order several_outputs subclasses threads views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
-    xp: Any = autograd.numpy
+    xp = property(lambda self: autograd.numpy)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return an array of the dtype of `like`: before NumPy 2 a Python float raises a scalar."""

@@ -1,7 +1,5 @@
 """`ReverseGradientLayer` and `ScaleGradientLayer`: the native layers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -10,8 +8,6 @@ from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad_lasagne.native import Layer, native
 from revgrad_theano.ops import reverse_gradient, scale_gradient
-
-__all__ = ["ReverseGradientLayer", "ScaleGradientLayer"]
 
 
 class _GradientLayer(Layer):  # type: ignore[misc, unused-ignore]

@@ -3,8 +3,6 @@
 Where Lasagne is installed but fails to import, it fails here, with advice.
 """
 
-from __future__ import annotations
-
 from typing import Any, Optional, Sequence
 
 from revgrad.backend import EagerNative

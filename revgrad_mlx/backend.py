@@ -19,7 +19,7 @@ class MlxBackend(Backend):
         "vectorised views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
-    xp: Any = mx
+    xp = property(lambda self: mx)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return an array of the dtype of `like`: a Python float is a float32 for MLX."""

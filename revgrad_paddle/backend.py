@@ -20,7 +20,7 @@ class PaddleBackend(Backend):
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
-    xp: Any = paddle
+    xp = property(lambda self: paddle)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a tensor of the dtype of `like`: paddle.minimum takes no number."""

@@ -21,7 +21,7 @@ class PytensorBackend(Backend):
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
-    xp: Any = pytensor.tensor
+    xp = property(lambda self: pytensor.tensor)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`: a Python float could be of another."""

@@ -22,8 +22,6 @@ from revgrad_pytensor.native import native
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
-
 
 @set_module("revgrad_pytensor")
 class ReverseGradient(OpFromGraph):

@@ -19,7 +19,7 @@ class TheanoBackend(Backend):
     # The Ops validate.
     multiply_gradient = scale_gradient = staticmethod(scale_gradient)
     reverse = staticmethod(reverse_gradient)
-    xp: Any = T
+    xp = property(lambda self: T)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`.

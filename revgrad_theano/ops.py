@@ -1,15 +1,11 @@
 """The native Ops `ReverseGradient` and `ScaleGradient`, and the rewrite that compiles them away."""
 
-from __future__ import annotations
-
 from typing import Any, List
 
 from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 from revgrad_theano.native import Op, T, basic, native, opt, theano
-
-__all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
 
 class _Identity(Op):  # type: ignore[misc, unused-ignore]

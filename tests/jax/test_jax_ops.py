@@ -10,7 +10,7 @@ import pytest
 import revgrad
 from revgrad import reference
 from revgrad.schedules import Dann, progress
-from revgrad_jax import reverse_gradient, scale_gradient
+from revgrad_jax import scale_gradient
 
 X = jnp.asarray([0.5, -1.0, 2.0])
 
@@ -128,21 +128,19 @@ def test_pytrees():
 
 
 @pytest.mark.parametrize(
-    "leaf, words",
+    "leaf, lam, words",
     [
-        (jnp.asarray([1, 2]), r"At the leaf x\['b'\]\[1\]: .* of dtype int32, which carries no"),
-        ("text", r"At the leaf x\['b'\]\[1\]: Expected a JAX array; got a str"),
-        (jnp.asarray([True]), "of dtype bool, which carries no gradient. Cast it"),
+        (jnp.asarray([1, 2]), 0.5, "of dtype int32, which carries no gradient. Cast it"),
+        (jnp.asarray([True]), 0.5, "of dtype bool, which carries no"),
+        ("text", 0.5, "Expected a JAX array; got a str"),
+        (X, np.ones(2), r"λ of shape \(2,\)"),
     ],
 )
-def test_a_leaf_that_carries_no_gradient_is_named(leaf, words):
-    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
-        revgrad.reverse({"a": X, "b": (X, leaf)}, 0.5, backend="jax")
-
-
-def test_an_error_of_lam_names_the_leaf_too():
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"At the leaf x\[1\]: λ of shape \(2,\)"):
-        reverse_gradient((jnp.ones((3, 2)), X), np.ones(2))
+def test_the_leaf_of_an_error_is_named(leaf, lam, words):
+    tree = {"a": jnp.ones((3, 2)), "b": (jnp.ones(2), leaf)}
+    error = revgrad.InvalidLambdaError if leaf is X else revgrad.UnsupportedTypeError
+    with pytest.raises(error, match=rf"At the leaf x\['b'\]\[1\]: .*{words}"):
+        revgrad.reverse(tree, lam, backend="jax")
 
 
 @pytest.mark.parametrize(

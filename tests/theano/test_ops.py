@@ -98,23 +98,6 @@ def test_one_variable_has_one_cell_for_all_reversals():
     np.testing.assert_array_equal(g(np.ones(2, "float32")), [-6.0, -6.0])
 
 
-@pytest.mark.parametrize(
-    "lam",
-    [
-        T.constant(np.float32(2)),
-        theano.shared(np.float32(2)),
-        theano.shared(np.int64(2)),
-        T.sqr(theano.shared(np.float64(np.sqrt(2.0)))),
-    ],
-    ids=["constant", "shared", "shared int", "expression"],
-)
-def test_lam_may_be_any_real_expression(lam):
-    x = T.fvector("x")
-    g = theano.grad(revgrad.reverse(x, lam).sum(), x)
-    assert g.dtype == "float32"
-    np.testing.assert_allclose(g.eval({x: np.ones(2, "float32")}), [-2, -2], rtol=1e-6)
-
-
 def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
     x, lam = T.fvector("x"), T.fscalar("lam")
     node = reverse_gradient(x, lam).owner
