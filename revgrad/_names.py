@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import FunctionType
-from typing import Any, Callable, Iterable, Mapping, TypeVar
+from typing import Any, Callable, Iterable, List, Mapping, Tuple, TypeVar
 
 T = TypeVar("T")
 
@@ -44,6 +44,13 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
     nearest = difflib.get_close_matches(str(name), known, 1)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def lazy_names(
+    package: str, modules: Mapping[str, str], others: str = ""
+) -> Tuple[Callable[[str], Any], Callable[[], List[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package that loads its names on first use."""
+    return lambda name: lazy(package, modules, name, others), lambda: list(modules)
 
 
 def lazy(package: str, modules: Mapping[str, str], name: str, others: str = "") -> Any:

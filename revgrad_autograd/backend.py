@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import autograd.numpy
@@ -18,17 +16,11 @@ class AutogradBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        forward_mode graph_lambda half_precision in_place known_lambda lambda_array schedules
-        second_order several_outputs subclasses threads views
-        """.split()
+        "forward_mode graph_lambda half_precision in_place known_lambda lambda_array schedules "
+        "second_order several_outputs subclasses threads views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`autograd.numpy`."""
-        return autograd.numpy
+    xp = property(lambda self: autograd.numpy)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return an array of the dtype of `like`: before NumPy 2 a Python float raises a scalar."""

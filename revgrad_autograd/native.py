@@ -1,7 +1,5 @@
 """`AutogradNative`: NumPy's adapter for the values that autograd traces."""
 
-from __future__ import annotations
-
 from typing import Any, Tuple
 
 import numpy as np

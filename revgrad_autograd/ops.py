@@ -1,7 +1,5 @@
 """`reverse_gradient` and `scale_gradient`: a primitive of autograd, with a rule for each mode."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -11,8 +9,6 @@ from autograd.numpy.numpy_boxes import ArrayBox
 from revgrad._names import set_module
 from revgrad.backend import Lambda, resolve
 from revgrad_autograd.native import native
-
-__all__ = ["reverse_gradient", "scale_gradient"]
 
 X = TypeVar("X")
 

@@ -1,7 +1,5 @@
 """Announces the backend for autograd; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,13 +8,12 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"autograd"``."""
-    return (
-        revgrad.BackendSpec(
-            name="autograd",
-            # What a traced function sees; an array that is not traced belongs to NumPy.
-            claims=("autograd.numpy.numpy_boxes:ArrayBox",),
-            factory="revgrad_autograd.backend:AutogradBackend",
-            requires="autograd>=1.3",
-            harness="revgrad_autograd.testing:AutogradHarness",
-        ),
+    spec = revgrad.BackendSpec(
+        name="autograd",
+        # What a traced function sees; an array that is not traced belongs to NumPy.
+        claims=("autograd.numpy.numpy_boxes:ArrayBox",),
+        factory="revgrad_autograd.backend:AutogradBackend",
+        requires="autograd>=1.3",
+        harness="revgrad_autograd.testing:AutogradHarness",
     )
+    return (spec,)

@@ -4,22 +4,13 @@ Importing this package imports no JAX; its names load it on first use. The layer
 `revgrad_jax.equinox`, `revgrad_jax.linen` and `revgrad_jax.nnx`.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any, List
-
-from revgrad._names import lazy
+from revgrad._names import lazy_names
 
 if TYPE_CHECKING:
     from revgrad_jax.ops import reverse_gradient, scale_gradient
 
-_MODULES = {"reverse_gradient": "ops", "scale_gradient": "ops"}
 __all__ = ["reverse_gradient", "scale_gradient"]
 
-
-def __getattr__(name: str) -> Any:
-    return lazy(__name__, _MODULES, name)
-
-
-def __dir__() -> List[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "ops"))

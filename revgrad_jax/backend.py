@@ -1,9 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import jax.numpy
 
 from revgrad import Backend
@@ -16,17 +12,11 @@ class JaxBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array modes operations schedules second_order several_outputs subclasses threads
-        vectorised views
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+        "lambda_array modes operations schedules second_order several_outputs subclasses threads "
+        "vectorised views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`jax.numpy`."""
-        return jax.numpy
+    xp = property(lambda self: jax.numpy)

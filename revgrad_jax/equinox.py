@@ -1,15 +1,11 @@
 """`GradientReversal` for Equinox."""
 
-from __future__ import annotations
-
 from typing import Any, Tuple
 
 import equinox as eqx
 
 from revgrad_jax.native import stored_lambda
 from revgrad_jax.ops import reverse_gradient
-
-__all__ = ["GradientReversal"]
 
 
 class GradientReversal(eqx.nn.StatefulLayer):

@@ -1,7 +1,5 @@
 """`GradientReversal` for Flax Linen."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import flax.linen as nn
@@ -9,8 +7,6 @@ from flax.errors import SetAttributeFrozenModuleError
 
 from revgrad_jax.native import stored_lambda
 from revgrad_jax.ops import reverse_gradient
-
-__all__ = ["GradientReversal"]
 
 
 class GradientReversal(nn.Module):

@@ -1,7 +1,5 @@
 """`JaxNative`: how JAX casts, shapes and stores a λ or a factor."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

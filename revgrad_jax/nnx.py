@@ -1,7 +1,5 @@
 """`GradientReversal` for Flax NNX."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flax import nnx

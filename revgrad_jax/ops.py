@@ -1,7 +1,5 @@
 """`reverse_gradient` and `scale_gradient`: JAX functions with one linear rule."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar, cast
 
 import jax
@@ -12,8 +10,6 @@ from revgrad import InvalidLambdaError, UnsupportedTypeError
 from revgrad._names import set_module
 from revgrad.backend import Lambda, resolve
 from revgrad_jax.native import native
-
-__all__ = ["reverse_gradient", "scale_gradient"]
 
 X = TypeVar("X")
 

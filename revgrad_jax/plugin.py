@@ -1,7 +1,5 @@
 """Announces the backend for JAX; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,18 +8,17 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"jax"``."""
-    return (
-        revgrad.BackendSpec(
-            name="jax",
-            claims=(
-                "jax:Array",
-                # What a transformation or a compiled function sees, which is not an Array.
-                "jax.core:Tracer",
-                # Until JAX 0.4.36 it was an Array by registration, which no MRO shows.
-                "jaxlib.xla_extension:ArrayImpl",
-            ),
-            factory="revgrad_jax.backend:JaxBackend",
-            requires="jax>=0.4.30",
-            harness="revgrad_jax.testing:JaxHarness",
+    spec = revgrad.BackendSpec(
+        name="jax",
+        claims=(
+            "jax:Array",
+            # What a transformation or a compiled function sees, which is not an Array.
+            "jax.core:Tracer",
+            # Until JAX 0.4.36 it was an Array by registration, which no MRO shows.
+            "jaxlib.xla_extension:ArrayImpl",
         ),
+        factory="revgrad_jax.backend:JaxBackend",
+        requires="jax>=0.4.30",
+        harness="revgrad_jax.testing:JaxHarness",
     )
+    return (spec,)

@@ -4,26 +4,21 @@ Importing this package imports no Keras; its names load it on first use. The rev
 of the framework that Keras runs on: of `revgrad_tensorflow`, `revgrad_jax` or `revgrad_torch`.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any, List
-
-from revgrad._names import lazy
+from revgrad._names import lazy_names
 
 if TYPE_CHECKING:
     from revgrad_keras.callbacks import ScheduleLambda
     from revgrad_keras.layers import GradientReversal, GradientScale
 
-_MODULES = {"GradientReversal": "layers", "GradientScale": "layers", "ScheduleLambda": "callbacks"}
 _ONE_OF = (
     "Keras computes with tensorflow, jax or torch; install one, or set KERAS_BACKEND to one that is"
 )
 __all__ = ["GradientReversal", "GradientScale", "ScheduleLambda"]
 
-
-def __getattr__(name: str) -> Any:
-    return lazy(__name__, _MODULES, name, _ONE_OF)
-
-
-def __dir__() -> List[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {"GradientReversal": "layers", "GradientScale": "layers", "ScheduleLambda": "callbacks"},
+    others=_ONE_OF,
+)

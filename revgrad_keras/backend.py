@@ -1,7 +1,5 @@
 """`KerasBackend`: Keras as the core sees it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import keras
@@ -17,10 +15,8 @@ class KerasBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        compilations copies graph_lambda half_precision known_lambda lambda_array layers modes
-        schedules second_order several_outputs subclasses threads
-        """.split()
+        "compilations copies graph_lambda half_precision known_lambda lambda_array layers modes "
+        "schedules second_order several_outputs subclasses threads".split()
     )
 
     def reverse(self, x: Any, lam: Any) -> Any:
@@ -33,10 +29,7 @@ class KerasBackend(Backend):
 
     multiply_gradient = scale_gradient
 
-    @property
-    def xp(self) -> Any:
-        """`keras.ops`."""
-        return keras.ops
+    xp = property(lambda self: keras.ops)
 
 
 def _applied(layer: Any, x: Any, value: Any) -> Any:

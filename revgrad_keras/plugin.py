@@ -1,7 +1,5 @@
 """Announces the backend for Keras; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -9,13 +7,12 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Return the spec of the backend ``"keras"``."""
-    return (
-        revgrad.BackendSpec(
-            name="keras",
-            claims=("keras:KerasTensor", "keras:Variable"),
-            factory="revgrad_keras.backend:KerasBackend",
-            requires="keras>=3.7, and tensorflow, jax or torch: KERAS_BACKEND says which of them",
-            harness="revgrad_keras.testing:KerasHarness",
-        ),
+    """Announce the backend ``"keras"``."""
+    spec = revgrad.BackendSpec(
+        name="keras",
+        claims=("keras:KerasTensor", "keras:Variable"),
+        factory="revgrad_keras.backend:KerasBackend",
+        requires="keras>=3.7, and tensorflow, jax or torch: KERAS_BACKEND says which of them",
+        harness="revgrad_keras.testing:KerasHarness",
     )
+    return (spec,)

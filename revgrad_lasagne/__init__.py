@@ -4,21 +4,13 @@ Importing this package imports no Lasagne; its names load it on first use. On a 
 that is newer than Theano, ``import revgrad_theano.compat`` comes before ``import lasagne``.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any, List
-
-from revgrad._names import lazy
+from revgrad._names import lazy_names
 
 if TYPE_CHECKING:
     from revgrad_lasagne.layers import ReverseGradientLayer, ScaleGradientLayer
 
 __all__ = ["ReverseGradientLayer", "ScaleGradientLayer"]
 
-
-def __getattr__(name: str) -> Any:
-    return lazy(__name__, dict.fromkeys(__all__, "layers"), name)
-
-
-def __dir__() -> List[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "layers"))

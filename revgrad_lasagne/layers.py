@@ -1,7 +1,5 @@
 """`ReverseGradientLayer` and `ScaleGradientLayer`: the native layers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -11,18 +9,14 @@ from revgrad.backend import resolve
 from revgrad_lasagne.native import Layer, native
 from revgrad_theano.ops import reverse_gradient, scale_gradient
 
-__all__ = ["ReverseGradientLayer", "ScaleGradientLayer"]
-
 
 class _GradientLayer(Layer):  # type: ignore[misc, unused-ignore]
     """The identity, which holds a λ or a factor; it is validated whenever it is set."""
 
     _op: Any
-    _signed: bool
-    _held: Any
 
     def _set(self, held: Any) -> None:
-        resolve(self, held, native, self._signed)
+        resolve(self, held, native, self._op.signed)
         # A copy: the array is the caller's, who may write to it after it was validated.
         self._held = held.copy() if isinstance(held, np.ndarray) else held
 
@@ -95,7 +89,7 @@ class ReverseGradientLayer(_GradientLayer):
     (None, 15)
     """
 
-    _op, _signed = reverse_gradient, False
+    _op = reverse_gradient
     lam = property(_GradientLayer._get, _GradientLayer._set)
 
     def __init__(self, incoming: Any, lam: Any, **kwargs: Any) -> None:
@@ -137,7 +131,7 @@ class ScaleGradientLayer(_GradientLayer):
     0.1
     """
 
-    _op, _signed = scale_gradient, True
+    _op = scale_gradient
     factor = property(_GradientLayer._get, _GradientLayer._set)
 
     def __init__(self, incoming: Any, factor: Any, **kwargs: Any) -> None:

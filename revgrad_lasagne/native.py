@@ -3,11 +3,9 @@
 Where Lasagne is installed but fails to import, it fails here, with advice.
 """
 
-from __future__ import annotations
-
 from typing import Any, Optional, Sequence
 
-from revgrad import LambdaVariable
+from revgrad.backend import EagerNative
 from revgrad.exceptions import UnsupportedTypeError, describe_error
 from revgrad_theano.native import TheanoNative
 
@@ -25,8 +23,10 @@ except Exception as error:
 __all__ = ["LasagneNative", "Layer", "native"]
 
 
-class LasagneNative(TheanoNative):
+class LasagneNative(EagerNative, TheanoNative):
     """Validates what a layer is made with; its output reads λ through the adapter of Theano."""
+
+    # Eager: of a LambdaVariable, the value now is validated here, and not used.
 
     def dtype(self, x: Any) -> Any:
         """Return the widest dtype: that of a layer is not known before its output is built."""
@@ -40,10 +40,6 @@ class LasagneNative(TheanoNative):
     def shape(self, value: Any) -> Sequence[Optional[int]]:
         """Return the output shape of a layer."""
         return value.output_shape if isinstance(value, Layer) else super().shape(value)
-
-    def read_variable(self, variable: LambdaVariable, x: Any) -> float:
-        """Return the value now: it is validated, and not used."""
-        return variable.value
 
     def __reduce__(self) -> str:
         return "native"

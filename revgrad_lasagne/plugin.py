@@ -1,7 +1,5 @@
 """Announces the backend for Lasagne; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,13 +8,12 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Return the spec of the backend ``"lasagne"``."""
-    return (
-        revgrad.BackendSpec(
-            name="lasagne",
-            claims=("lasagne.layers:Layer",),
-            factory="revgrad_lasagne.backend:LasagneBackend",
-            requires="Lasagne>=0.1",
-            harness="revgrad_lasagne.testing:LasagneHarness",
-            prepare="revgrad_theano.compat",
-        ),
+    spec = revgrad.BackendSpec(
+        name="lasagne",
+        claims=("lasagne.layers:Layer",),
+        factory="revgrad_lasagne.backend:LasagneBackend",
+        requires="Lasagne>=0.1",
+        harness="revgrad_lasagne.testing:LasagneHarness",
+        prepare="revgrad_theano.compat",
     )
+    return (spec,)

@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import mindspore as ms
@@ -17,17 +15,11 @@ class MindSporeBackend(Backend):
 
     native: MindSporeNative = native
     capabilities = frozenset(
-        """
-        graph_lambda half_precision in_place known_lambda lambda_array layers modes schedules
-        second_order several_outputs subclasses views
-        """.split()
+        "graph_lambda half_precision in_place known_lambda lambda_array layers modes schedules "
+        "second_order several_outputs subclasses views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`mindspore.ops`."""
-        return ops
+    xp = property(lambda self: ops)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a tensor of the dtype of `like`."""

@@ -1,7 +1,5 @@
 """Announces the backend for MindSpore; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,12 +8,11 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"mindspore"``."""
-    return (
-        revgrad.BackendSpec(
-            name="mindspore",
-            claims=("mindspore:Tensor",),
-            factory="revgrad_mindspore.backend:MindSporeBackend",
-            requires="mindspore>=2.10",
-            harness="revgrad_mindspore.testing:MindSporeHarness",
-        ),
+    spec = revgrad.BackendSpec(
+        name="mindspore",
+        claims=("mindspore:Tensor",),
+        factory="revgrad_mindspore.backend:MindSporeBackend",
+        requires="mindspore>=2.10",
+        harness="revgrad_mindspore.testing:MindSporeHarness",
     )
+    return (spec,)

@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import mlx.core as mx
@@ -16,18 +14,12 @@ class MlxBackend(Backend):
 
     native: MlxNative = native
     capabilities = frozenset(
-        """
-        compilations forward_mode graph_lambda half_precision in_place known_lambda lambda_array
-        layers modes operations schedules second_order several_outputs subclasses threads
-        vectorised views
-        """.split()
+        "compilations forward_mode graph_lambda half_precision in_place known_lambda lambda_array "
+        "layers modes operations schedules second_order several_outputs subclasses threads "
+        "vectorised views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`mlx.core`."""
-        return mx
+    xp = property(lambda self: mx)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return an array of the dtype of `like`: a Python float is a float32 for MLX."""

@@ -1,7 +1,5 @@
 """Announces the backend for MLX; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,12 +8,11 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"mlx"``."""
-    return (
-        revgrad.BackendSpec(
-            name="mlx",
-            claims=("mlx.core:array",),
-            factory="revgrad_mlx.backend:MlxBackend",
-            requires="mlx>=0.32",
-            harness="revgrad_mlx.testing:MlxHarness",
-        ),
+    spec = revgrad.BackendSpec(
+        name="mlx",
+        claims=("mlx.core:array",),
+        factory="revgrad_mlx.backend:MlxBackend",
+        requires="mlx>=0.32",
+        harness="revgrad_mlx.testing:MlxHarness",
     )
+    return (spec,)

@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import paddle
@@ -16,18 +14,13 @@ class PaddleBackend(Backend):
 
     native: PaddleNative = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array layers modes schedules second_order several_outputs subclasses threads
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place "
+        "known_lambda lambda_array layers modes schedules second_order several_outputs "
+        "subclasses threads".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`paddle`."""
-        return paddle
+    xp = property(lambda self: paddle)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a tensor of the dtype of `like`: paddle.minimum takes no number."""

@@ -1,7 +1,5 @@
 """Announces the backend for Paddle; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,12 +8,11 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"paddle"``."""
-    return (
-        revgrad.BackendSpec(
-            name="paddle",
-            claims=("paddle:Tensor", "paddle.pir:Value"),
-            factory="revgrad_paddle.backend:PaddleBackend",
-            requires="paddlepaddle>=3.3",
-            harness="revgrad_paddle.testing:PaddleHarness",
-        ),
+    spec = revgrad.BackendSpec(
+        name="paddle",
+        claims=("paddle:Tensor", "paddle.pir:Value"),
+        factory="revgrad_paddle.backend:PaddleBackend",
+        requires="paddlepaddle>=3.3",
+        harness="revgrad_paddle.testing:PaddleHarness",
     )
+    return (spec,)

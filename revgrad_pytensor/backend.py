@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytensor.tensor
@@ -16,21 +14,14 @@ class PytensorBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array modes operations rewritten schedules second_order several_outputs
-        subclasses threads vectorised views
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+        "lambda_array modes operations rewritten schedules second_order several_outputs "
+        "subclasses threads vectorised views".split()
     )
-
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`pytensor.tensor`."""
-        return pytensor.tensor
+    xp = property(lambda self: pytensor.tensor)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`: a Python float could be of another."""

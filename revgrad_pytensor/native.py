@@ -1,7 +1,5 @@
 """`PytensorNative`: how PyTensor casts, shapes and stores a λ or a factor."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -46,10 +44,6 @@ class PytensorNative(Native):
     def known_number(self, value: Any) -> Any:
         """Return what a constant holds."""
         return value.data if isinstance(value, Constant) else None
-
-    def cast(self, value: Any, x: Any) -> Any:
-        """Return a variable of the dtype of `x`; the variable itself where it has that dtype."""
-        return value if value.dtype == x.dtype else pt.cast(value, x.dtype)
 
     def new_cell(self, value: float) -> Any:
         """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""

@@ -22,8 +22,6 @@ from revgrad_pytensor.native import native
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
-__all__ = ["ReverseGradient", "reverse_gradient", "scale_gradient"]
-
 
 @set_module("revgrad_pytensor")
 class ReverseGradient(OpFromGraph):
@@ -73,12 +71,6 @@ class ReverseGradient(OpFromGraph):
         """Return the Op itself: it holds nothing that changes."""
         return self
 
-    def __copy__(self) -> Any:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Any:
-        return self
-
     def connection_pattern(self, node: Any) -> List[List[bool]]:
         """Say that the output depends on `x`, and not on λ."""
         return [[True], [False]]
@@ -89,18 +81,11 @@ class ReverseGradient(OpFromGraph):
 
     def pullback(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
         """Return ``-lam`` times the gradient that arrives; λ gets none."""
-        (x, lam), (g,) = inputs, output_gradients
-        disconnected = DisconnectedType()()
-        if isinstance(g.type, DisconnectedType):
-            return [disconnected, disconnected]
-        return [_product(x, lam, g), disconnected]
+        return [_product(inputs, output_gradients[0]), DisconnectedType()()]
 
     def pushforward(self, inputs: Any, outputs: Any, tangents: Any) -> List[Any]:
         """Return ``-lam`` times the tangent that arrives."""
-        (x, lam), (tangent, *_) = inputs, tangents
-        if tangent is None or isinstance(tangent.type, DisconnectedType):
-            return [tangent]
-        return [_product(x, lam, tangent)]
+        return [_product(inputs, tangents[0])]
 
     if not hasattr(Op, "pullback"):  # before PyTensor 3
         L_op = pullback  # type: ignore[assignment, unused-ignore]
@@ -110,8 +95,11 @@ class ReverseGradient(OpFromGraph):
             return self.pushforward(inputs, None, eval_points)
 
 
-def _product(x: Any, lam: Any, g: Any) -> Any:
+def _product(inputs: Any, g: Any) -> Any:
     """Return ``-lam * g``; lengths of λ that may not be those of `x` are checked at run time."""
+    if g is None or isinstance(g.type, DisconnectedType):
+        return g
+    x, lam = inputs
     # A rewrite may drop a g that is a broadcast number, which leaves the shape of λ.
     first = x.type.ndim - lam.type.ndim
     checked = {
@@ -234,12 +222,9 @@ def remove_reverse_gradient(fgraph: Any, node: Any) -> Any:
 
 # Before all that could be held up by the Op; not part of canonicalize, because people, and PyMC,
 # canonicalise graphs that they differentiate later.
+_stage = in2out(remove_reverse_gradient, name="remove_reverse_gradient")
 optdb.register(  # type: ignore[no-untyped-call, unused-ignore]
-    "remove_reverse_gradient",
-    in2out(remove_reverse_gradient, name="remove_reverse_gradient"),
-    "fast_run",
-    "fast_compile",
-    position=-0.02,
+    "remove_reverse_gradient", _stage, "fast_run", "fast_compile", position=-0.02
 )
 
 try:

@@ -1,7 +1,5 @@
 """Announces the backend for PyTensor; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,12 +8,11 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Announce the backend ``"pytensor"``."""
-    return (
-        revgrad.BackendSpec(
-            name="pytensor",
-            claims=("pytensor.graph.basic:Variable",),
-            factory="revgrad_pytensor.backend:PytensorBackend",
-            requires="pytensor>=2.8",
-            harness="revgrad_pytensor.testing:PytensorHarness",
-        ),
+    spec = revgrad.BackendSpec(
+        name="pytensor",
+        claims=("pytensor.graph.basic:Variable",),
+        factory="revgrad_pytensor.backend:PytensorBackend",
+        requires="pytensor>=2.8",
+        harness="revgrad_pytensor.testing:PytensorHarness",
     )
+    return (spec,)

@@ -55,17 +55,18 @@ class PytensorHarness(Harness):
         x = _tensor(shape, dtype)
         return self._pulled_back(x, fn(x))
 
-    def _pulled_back(self, x: Any, y: Any, *more: Any) -> Any:
+    def _pulled_back(self, x: Any, y: Any, *more: Any, **options: Any) -> Any:
         g = y.type()
         gradient = _pullback(y, x, g)
         if gradient is None:
-            run = self._compile([x, *more, g], y)
+            run = self._compile([x, *more, g], y, **options)
             return lambda *arrays: (run(*arrays), None)
-        return self._compile([x, *more, g], [y, gradient])
+        return self._compile([x, *more, g], [y, gradient], **options)
 
-    def _compile(self, inputs: List[Any], outputs: Any) -> Any:
+    def _compile(self, inputs: List[Any], outputs: Any, **options: Any) -> Any:
+        options = {"mode": self.mode, "on_unused_input": "ignore", **options}
         with _compiling:  # PyTensor's compiler shares state between threads
-            return pytensor.function(inputs, outputs, mode=self.mode, on_unused_input="ignore")
+            return pytensor.function(inputs, outputs, **options)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Sum with constants of the dtype of the values: a Python float could raise it."""
@@ -135,7 +136,7 @@ class PytensorHarness(Harness):
             y = fn(x)
             outputs = [y + pt.constant(0, dtype=dtype) if copy else y, _pullback(y, x, g)]
             updates = [(x, pt.set_subtensor(x[:1], pt.constant(0, dtype=dtype)))]
-            run = pytensor.function([g], outputs, updates=updates, mode=self.mode)
+            run = self._compile([g], outputs, updates=updates)
 
             def run_on(array: Any, cotangent: Any) -> Any:
                 x.set_value(array)
@@ -150,14 +151,10 @@ class PytensorHarness(Harness):
 
     def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Compile with all rewrites, with few, and with none."""
-        programs = {}
-        for rewrites in ("fast_run", "fast_compile", None):
-            x, g = _tensor(shape, dtype), _tensor(shape, dtype)
-            y = fn(x)
-            mode = Mode(linker="py", optimizer=rewrites)
-            run = pytensor.function([x, g], [y, _pullback(y, x, g)], mode=mode)
-            programs[str(rewrites)] = run
-        return programs
+        modes = {str(each): Mode("py", each) for each in ("fast_run", "fast_compile", None)}
+        x = _tensor(shape, dtype)
+        y = fn(x)
+        return {name: self._pulled_back(x, y, mode=mode) for name, mode in modes.items()}
 
     def views(self, fn: Any, shape: Any, dtype: Any) -> bool:
         """Look at the memory with the reversal compiled away."""
@@ -168,11 +165,10 @@ class PytensorHarness(Harness):
 
     def rewritten(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Merge, canonicalise, or both, and take the gradient then."""
-        query = optdb.query
         rewrites = {
             "merged": MergeOptimizer(),
-            "canonicalised": query("+canonicalize"),
-            "merged and canonicalised": query("+merge", "+canonicalize"),
+            "canonicalised": optdb.query("+canonicalize"),
+            "merged and canonicalised": optdb.query("+merge", "+canonicalize"),
         }
         programs = {}
         for how, rewrite in rewrites.items():

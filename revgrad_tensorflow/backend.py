@@ -1,7 +1,5 @@
 """`TensorflowBackend`: TensorFlow as the core sees it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import tensorflow as tf
@@ -16,20 +14,14 @@ class TensorflowBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array modes operations schedules second_order several_outputs subclasses threads
-        vectorised views
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+        "lambda_array modes operations schedules second_order several_outputs subclasses threads "
+        "vectorised views".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """The package ``tensorflow`` itself."""
-        return tf
+    xp = property(lambda self: tf)
 
     def constant(self, value: float, like: Any) -> tf.Tensor:
         """Return a constant of the dtype of `like`: that of a Python float would be float32."""

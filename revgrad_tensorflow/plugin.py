@@ -1,7 +1,5 @@
 """Announces the backend for TensorFlow; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -9,14 +7,13 @@ import revgrad
 
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
-    """Return the spec of the backend ``"tensorflow"``."""
-    return (
-        revgrad.BackendSpec(
-            name="tensorflow",
-            # What a traced function sees is a Tensor, too.
-            claims=("tensorflow:Tensor", "tensorflow:Variable", "tensorflow:RaggedTensor"),
-            factory="revgrad_tensorflow.backend:TensorflowBackend",
-            requires="tensorflow>=2.7",
-            harness="revgrad_tensorflow.testing:TensorflowHarness",
-        ),
+    """Announce the backend ``"tensorflow"``."""
+    spec = revgrad.BackendSpec(
+        name="tensorflow",
+        # What a traced function sees is a Tensor, too.
+        claims=("tensorflow:Tensor", "tensorflow:Variable", "tensorflow:RaggedTensor"),
+        factory="revgrad_tensorflow.backend:TensorflowBackend",
+        requires="tensorflow>=2.7",
+        harness="revgrad_tensorflow.testing:TensorflowHarness",
     )
+    return (spec,)

@@ -4,26 +4,13 @@ Importing this package imports no Theano; its names load it on first use. On a P
 is newer than Theano, ``import revgrad_theano.compat`` comes before ``import theano``.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any, List
-
-from revgrad._names import lazy
+from revgrad._names import lazy_names
 
 if TYPE_CHECKING:
-    from revgrad_theano.ops import (
-        ReverseGradient,
-        ScaleGradient,
-        reverse_gradient,
-        scale_gradient,
-    )
+    from revgrad_theano.ops import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
 
 __all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
-
-def __getattr__(name: str) -> Any:
-    return lazy(__name__, dict.fromkeys(__all__, "ops"), name)
-
-
-def __dir__() -> List[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "ops"))

@@ -1,7 +1,5 @@
 """Adapts the Ops to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from revgrad.backend import Backend
@@ -14,20 +12,14 @@ class TheanoBackend(Backend):
 
     native = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array modes operations rewritten schedules second_order several_outputs
-        subclasses threads vectorised views
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+        "lambda_array modes operations rewritten schedules second_order several_outputs "
+        "subclasses threads vectorised views".split()
     )
     # The Ops validate.
     multiply_gradient = scale_gradient = staticmethod(scale_gradient)
     reverse = staticmethod(reverse_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`theano.tensor`."""
-        return T
+    xp = property(lambda self: T)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a constant of the dtype of `like`.

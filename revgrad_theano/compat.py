@@ -84,40 +84,13 @@ def _restore_numpy_names() -> None:
 # --- modules that are gone: stand-ins, found only where no real module is -------------------------
 
 
-def _imp() -> Dict[str, Any]:
-    # Removed in Python 3.12. Theano's PdbBreakpoint looks for a debugger with it.
-    return {"find_module": importlib.util.find_spec}
-
-
-def _pkg_resources() -> Dict[str, Any]:
-    # Removed in setuptools 82. Theano's GPU code catches the error; Lasagne asks its own version.
-    return {
-        "DistributionNotFound": metadata.PackageNotFoundError,
-        "get_distribution": lambda name: types.SimpleNamespace(version=metadata.version(name)),
-    }
-
-
-def _distutils() -> Dict[str, Any]:
-    # Removed in Python 3.12, where it is there only if setuptools is installed.
-    return {"__path__": []}
-
-
-def _distutils_spawn() -> Dict[str, Any]:
-    return {"find_executable": shutil.which}
-
-
 def _distutils_sysconfig() -> Dict[str, Any]:
     def get_python_inc(plat_specific: bool = False) -> str:
         return sysconfig.get_path("platinclude" if plat_specific else "include")
 
     def get_python_lib(plat_specific: bool = False, standard_lib: bool = False) -> str:
-        return sysconfig.get_path(
-            ("plat" if plat_specific else "") + "stdlib"
-            if standard_lib
-            else "platlib"
-            if plat_specific
-            else "purelib"
-        )
+        names = ("stdlib", "platstdlib") if standard_lib else ("purelib", "platlib")
+        return sysconfig.get_path(names[bool(plat_specific)])
 
     return {
         "get_config_var": sysconfig.get_config_var,
@@ -129,23 +102,11 @@ def _distutils_sysconfig() -> Dict[str, Any]:
 
 
 def _numpy_distutils() -> Dict[str, Any]:
-    # Not there on Python 3.12 and newer.
     misc_util = types.SimpleNamespace(get_numpy_include_dirs=lambda: [np.get_include()])
     return {"__path__": [], "misc_util": misc_util}
 
 
-def _numpy_distutils_config() -> Dict[str, Any]:
-    # Gone since NumPy 1.26, or Python 3.12. Theano tries these libraries, then -lblas.
-    return {"blas_opt_info": {"libraries": ["openblas"]}}
-
-
-def _numpy_linalg_linalg() -> Dict[str, Any]:
-    # Called numpy.linalg._linalg since NumPy 2.0, and the old name is gone since 2.4.
-    return {"LinAlgError": np.linalg.LinAlgError}
-
-
 def _downsample() -> Dict[str, Any]:
-    # Removed in Theano 1.0; Lasagne 0.1 pools with it.
     def max_pool_2d(
         input: Any,
         ds: Any,
@@ -162,14 +123,24 @@ def _downsample() -> Dict[str, Any]:
 
 
 _STAND_INS: Dict[str, Callable[[], Dict[str, Any]]] = {
-    "imp": _imp,
-    "pkg_resources": _pkg_resources,
-    "distutils": _distutils,
-    "distutils.spawn": _distutils_spawn,
+    # Removed in Python 3.12. Theano's PdbBreakpoint looks for a debugger with it.
+    "imp": lambda: {"find_module": importlib.util.find_spec},
+    # Removed in setuptools 82. Theano's GPU code catches the error; Lasagne asks its own version.
+    "pkg_resources": lambda: {
+        "DistributionNotFound": metadata.PackageNotFoundError,
+        "get_distribution": lambda name: types.SimpleNamespace(version=metadata.version(name)),
+    },
+    # Removed in Python 3.12, where it is there only if setuptools is installed.
+    "distutils": lambda: {"__path__": []},
+    "distutils.spawn": lambda: {"find_executable": shutil.which},
     "distutils.sysconfig": _distutils_sysconfig,
+    # Not there on Python 3.12 and newer.
     "numpy.distutils": _numpy_distutils,
-    "numpy.distutils.__config__": _numpy_distutils_config,
-    "numpy.linalg.linalg": _numpy_linalg_linalg,
+    # Gone since NumPy 1.26, or Python 3.12. Theano tries these libraries, then -lblas.
+    "numpy.distutils.__config__": lambda: {"blas_opt_info": {"libraries": ["openblas"]}},
+    # Called numpy.linalg._linalg since NumPy 2.0, and the old name is gone since 2.4.
+    "numpy.linalg.linalg": lambda: {"LinAlgError": np.linalg.LinAlgError},
+    # Removed in Theano 1.0; Lasagne 0.1 pools with it.
     "theano.tensor.signal.downsample": _downsample,
 }
 
@@ -199,21 +170,15 @@ def _cxxflags() -> List[str]:
     # Since NumPy 2.1 npy_3kcompat.h, which Theano's C code includes, lacks these names of Python 2.
     if _NUMPY >= "2.1.0":
         flags.append("-DNPY_PY3K")
-        for old, new, members in (
-            (
-                "PyInt",
-                "PyLong",
-                "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t "
-                "AsUnsignedLongMask",
-            ),
-            (
-                "PyString",
-                "PyBytes",
-                "Check CheckExact FromString FromStringAndSize FromFormat "
-                "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel",
-            ),
-        ):
-            flags += [f"-D{old}_{member}={new}_{member}" for member in members.split()]
+        ints = (
+            "Check CheckExact FromLong FromSize_t FromSsize_t AsLong AsSsize_t AsUnsignedLongMask"
+        )
+        strings = (
+            "Check CheckExact FromString FromStringAndSize FromFormat "
+            "AsString AsStringAndSize AS_STRING GET_SIZE Size Concat ConcatAndDel"
+        )
+        flags += [f"-DPyInt_{member}=PyLong_{member}" for member in ints.split()]
+        flags += [f"-DPyString_{member}=PyBytes_{member}" for member in strings.split()]
         flags += ["-DPyInt_AS_LONG=PyLong_AsLong", "-DPyNumber_Int=PyNumber_Long"]
     return flags
 
@@ -260,7 +225,7 @@ def _after_configuration(module: Any) -> None:
 def _after_numpy_config(module: Any) -> None:
     # NumPy 1.22 and newer are silent where their BLAS has 64-bit integers, as that of wheels has.
     if not hasattr(module, "blas_opt_info"):
-        vars(module).update(_numpy_distutils_config())
+        vars(module).update(_STAND_INS[module.__name__]())
 
 
 def _after_theano(module: Any) -> None:

@@ -3,8 +3,6 @@
 Where Theano is installed but fails to import, it fails here, with advice.
 """
 
-from __future__ import annotations
-
 from typing import Any, Optional, Sequence
 
 import numpy as np
@@ -75,10 +73,6 @@ class TheanoNative(Native):
             return T.get_scalar_constant_value(value) if value.ndim == 0 else None
         except T.NotScalarConstantError:
             return None
-
-    def cast(self, value: Any, x: Any) -> Any:
-        """Return the variable itself where it has the dtype of `x`."""
-        return value if value.dtype == self.dtype(x) else T.cast(value, self.dtype(x))
 
     def new_cell(self, value: float) -> Any:
         """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""

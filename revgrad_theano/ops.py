@@ -1,15 +1,11 @@
 """The native Ops `ReverseGradient` and `ScaleGradient`, and the rewrite that compiles them away."""
 
-from __future__ import annotations
-
 from typing import Any, List
 
 from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad.exceptions import InvalidLambdaError, UnsupportedTypeError
 from revgrad_theano.native import Op, T, basic, native, opt, theano
-
-__all__ = ["ReverseGradient", "ScaleGradient", "reverse_gradient", "scale_gradient"]
 
 
 class _Identity(Op):  # type: ignore[misc, unused-ignore]
@@ -50,9 +46,8 @@ class _Identity(Op):  # type: ignore[misc, unused-ignore]
         """Return the gradient of the first input; the others get none."""
         (g,) = output_gradients
         Disconnected = theano.gradient.DisconnectedType
-        if not isinstance(g.type, Disconnected):
-            g = self.pulled(inputs, g)
-        return [g] + [Disconnected()() for _ in inputs[1:]]
+        pulled = g if isinstance(g.type, Disconnected) else self.pulled(inputs, g)
+        return [pulled] + [Disconnected()() for _ in inputs[1:]]
 
     def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
         """Return what `L_op` returns, for callers of the older name."""
@@ -74,8 +69,7 @@ class _SameLengths(_Identity):
 
     def perform(self, node: Any, inputs: List[Any], output_storage: List[List[Any]]) -> None:
         strength, *lengths = inputs
-        fixed = node.inputs[0].broadcastable
-        if any(ours != theirs for ours, theirs in zip(_free(strength.shape, fixed), lengths)):
+        if _free(strength.shape, node.inputs[0].broadcastable) != lengths:
             raise InvalidLambdaError(
                 f"A λ or factor of shape {strength.shape} does not broadcast to x: expected "
                 f"{', '.join(str(int(n)) for n in lengths)} for the lengths that its type does "
@@ -89,13 +83,11 @@ class _SameLengths(_Identity):
 
 
 class _GradientOp(_Identity):
-    """The identity in `x`; the second input determines the factor of the gradient."""
+    """The identity in `x`; the second input is λ or, where `signed`, a factor of the gradient."""
 
-    def factor(self, strength: Any) -> Any:
-        """Return what the gradient is multiplied by."""
-        raise NotImplementedError
+    signed: bool
 
-    def node(self, x: Any, strength: Any, signed: bool) -> Any:
+    def node(self, x: Any, strength: Any) -> Any:
         """Return the node, with validated inputs."""
         if not isinstance(x, basic.Variable):
             try:
@@ -105,7 +97,7 @@ class _GradientOp(_Identity):
                     f"Theano makes no tensor of a {type(x).__name__} ({type(error).__name__}: "
                     f"{error}). Pass a Theano variable, or an array."
                 ) from error
-        strength = resolve(x, strength, native, signed)
+        strength = resolve(x, strength, native, self.signed)
         if strength.ndim and _is_sparse(x):
             raise InvalidLambdaError(
                 f"A sparse x takes a scalar λ or factor; got one of {strength.ndim} dimensions. "
@@ -120,11 +112,10 @@ class _GradientOp(_Identity):
 
             # The C code of sparse * dense reads past the end of an array that has to be broadcast.
             g = dense_from_sparse(g)
-        fixed = strength.broadcastable
-        if not all(fixed):
+        if not all(strength.broadcastable):
             lengths = [x.shape[i] for i in range(x.ndim - strength.ndim, x.ndim)]
-            strength = _same_lengths(strength, *_free(lengths, fixed))
-        return self.factor(strength) * g
+            strength = _same_lengths(strength, *_free(lengths, strength.broadcastable))
+        return (strength if self.signed else -strength) * g
 
 
 @set_module("revgrad_theano")
@@ -158,8 +149,7 @@ class ReverseGradient(_GradientOp):
     [array(5.), array([-1., -2.])]
     """
 
-    def factor(self, strength: Any) -> Any:
-        return -strength
+    signed = False
 
     def make_node(self, x: Any, lam: Any) -> Any:
         """Return the node that reverses `x`.
@@ -184,7 +174,7 @@ class ReverseGradient(_GradientOp):
             If `lam` is not a λ, or could enlarge `x`. A constant of Theano is validated like a
             number; a shared variable, or an expression, is not.
         """
-        return self.node(x, lam, signed=False)
+        return self.node(x, lam)
 
 
 @set_module("revgrad_theano")
@@ -207,8 +197,7 @@ class ScaleGradient(_GradientOp):
            [ 1. ,  1. ]])
     """
 
-    def factor(self, strength: Any) -> Any:
-        return strength
+    signed = True
 
     def make_node(self, x: Any, factor: Any) -> Any:
         """Return the node that scales the gradient of `x`.
@@ -233,7 +222,7 @@ class ScaleGradient(_GradientOp):
         InvalidLambdaError
             If ``factor`` is not a factor, or could enlarge `x`.
         """
-        return self.node(x, factor, signed=True)
+        return self.node(x, factor)
 
 
 reverse_gradient = ReverseGradient()
@@ -257,15 +246,11 @@ def remove_gradient_op(*args: Any) -> Any:
 
 
 _remove = opt.local_optimizer([ReverseGradient, ScaleGradient])(remove_gradient_op)
+_stage = opt.TopoOptimizer(_remove, order="in_to_out")
 
 # 0.01 lies after the first merge (0) and before all that could be held up by the Op: ShapeOpt
 # (0.1), scan's rewrites and canonicalize (1). A stage of its own, and not part of canonicalize,
 # because people canonicalise graphs that they differentiate later.
 theano.compile.mode.optdb.register(
-    "remove_gradient_op",
-    opt.TopoOptimizer(_remove, order="in_to_out"),
-    0.01,
-    "fast_run",
-    "fast_compile",
-    "stable",
+    "remove_gradient_op", _stage, 0.01, "fast_run", "fast_compile", "stable"
 )

@@ -1,7 +1,5 @@
 """Announces the backend for Theano; strings only."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 import revgrad
@@ -10,14 +8,13 @@ import revgrad
 @revgrad.hookimpl
 def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
     """Return the spec of the backend ``"theano"``."""
-    return (
-        revgrad.BackendSpec(
-            name="theano",
-            # Theano 1.0 and Theano-PyMC 1.0 have the first, Theano-PyMC 1.1 has the second.
-            claims=("theano.gof.graph:Variable", "theano.graph.basic:Variable"),
-            factory="revgrad_theano.backend:TheanoBackend",
-            requires="Theano>=1.0.5",
-            harness="revgrad_theano.testing:TheanoHarness",
-            prepare="revgrad_theano.compat",
-        ),
+    spec = revgrad.BackendSpec(
+        name="theano",
+        # Theano 1.0 and Theano-PyMC 1.0 have the first, Theano-PyMC 1.1 has the second.
+        claims=("theano.gof.graph:Variable", "theano.graph.basic:Variable"),
+        factory="revgrad_theano.backend:TheanoBackend",
+        requires="Theano>=1.0.5",
+        harness="revgrad_theano.testing:TheanoHarness",
+        prepare="revgrad_theano.compat",
     )
+    return (spec,)

@@ -62,19 +62,18 @@ class TheanoHarness(Harness):
         x = tensor(shape, dtype)
         return self._pulled_back(x, self.apply(fn, x))
 
-    def _pulled_back(self, x: Any, y: Any, *more: Any) -> Any:
+    def _pulled_back(self, x: Any, y: Any, *more: Any, **options: Any) -> Any:
         g = y.type()
         gradient = _pullback(y, x, g)
         if gradient is None:
-            run = self._compile([x, *more, g], y)
+            run = self._compile([x, *more, g], y, **options)
             return lambda *arrays: (run(*arrays), None)
-        return self._compile([x, *more, g], [y, gradient])
+        return self._compile([x, *more, g], [y, gradient], **options)
 
-    def _compile(self, inputs: List[Any], outputs: Any, **more: Any) -> Any:
+    def _compile(self, inputs: List[Any], outputs: Any, **options: Any) -> Any:
+        options = {"mode": self.mode, "on_unused_input": "ignore", **options}
         with _compiling:  # Theano's compiler shares state between threads
-            return theano.function(
-                inputs, outputs, **{"mode": self.mode, "on_unused_input": "ignore", **more}
-            )
+            return theano.function(inputs, outputs, **options)
 
     def weighted_sum(self, values: Sequence[Any], weights: Sequence[float]) -> Any:
         """Sum with constants of the dtype of the values: a Python float could raise it."""
@@ -204,11 +203,9 @@ class TheanoHarness(Harness):
             for optimizer in (None, "fast_compile", "fast_run_stable", "fast_run")
         }
         modes["DebugMode"] = DebugMode(check_c_code=False, check_py_code=True)
-        programs = {}
-        for name, mode in modes.items():
-            x = tensor(shape, dtype)
-            y, g = self.apply(fn, x), x.type()
-            programs[name] = self._compile([x, g], [y, _pullback(y, x, g)], mode=mode)
+        x = tensor(shape, dtype)
+        y = self.apply(fn, x)
+        programs = {name: self._pulled_back(x, y, mode=mode) for name, mode in modes.items()}
         change_flags = getattr(theano.config, "change_flags", None)  # of Theano-PyMC
         with (change_flags or theano.change_flags)(compute_test_value="raise"):
             x = tensor(shape, dtype)

@@ -3,11 +3,9 @@
 Importing this package imports no PyTorch; its names load it on first use.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING, Any, List
-
-from revgrad._names import lazy
+from revgrad._names import lazy_names
 
 if TYPE_CHECKING:
     from revgrad_torch.modules import GradientReversal
@@ -15,12 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientReversal", "reverse_gradient", "scale_gradient"]
 
-_MODULES = {"GradientReversal": "modules", "reverse_gradient": "ops", "scale_gradient": "ops"}
-
-
-def __getattr__(name: str) -> Any:
-    return lazy(__name__, _MODULES, name)
-
-
-def __dir__() -> List[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__, {"GradientReversal": "modules", "reverse_gradient": "ops", "scale_gradient": "ops"}
+)

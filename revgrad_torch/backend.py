@@ -1,7 +1,5 @@
 """Adapts the functions to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -17,21 +15,15 @@ class TorchBackend(Backend):
 
     native: TorchNative = native
     capabilities = frozenset(
-        """
-        compilations copies forward_mode graph_lambda half_precision in_place known_lambda
-        lambda_array layers modes operations rewritten schedules second_order several_outputs
-        subclasses threads vectorised views
-        """.split()
+        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+        "lambda_array layers modes operations rewritten schedules second_order several_outputs "
+        "subclasses threads vectorised views".split()
     ).difference(UNSUPPORTED)
     limits = LIMITS
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     scale_gradient = staticmethod(scale_gradient)
-
-    @property
-    def xp(self) -> Any:
-        """`torch`."""
-        return torch
+    xp = property(lambda self: torch)
 
     def constant(self, value: float, like: Any) -> Any:
         """Return a tensor of the dtype and device of `like`: torch.minimum takes no number."""

@@ -1,19 +1,10 @@
 """`reverse` under every operator of autograd, on every value, with every λ."""
 
+import autograd
 import autograd.numpy as anp
 import numpy as np
 import pytest
-from autograd import (
-    checkpoint,
-    elementwise_grad,
-    grad,
-    hessian,
-    jacobian,
-    make_hvp,
-    make_jvp,
-    make_vjp,
-    value_and_grad,
-)
+from autograd import grad, make_jvp, make_vjp
 from autograd.tracer import getval
 
 import revgrad
@@ -23,27 +14,27 @@ from revgrad_autograd import reverse_gradient
 X = np.array([0.5, -1.0, 2.0])
 
 
+def half(x):
+    return revgrad.reverse(x, 0.5)
+
+
 def loss(x, lam=0.3):
     return anp.sum(revgrad.reverse(anp.tanh(x), lam) ** 2)
 
 
-def without(x):
-    return anp.sum(anp.tanh(x) ** 2)
-
-
-EXPECTED = -0.3 * grad(without)(X)
+EXPECTED = -0.3 * grad(lambda x: anp.sum(anp.tanh(x) ** 2))(X)
 
 
 @pytest.mark.parametrize(
     "gradient",
     [
         grad(loss),
-        elementwise_grad(loss),
-        jacobian(loss),
-        lambda x: value_and_grad(loss)(x)[1],
+        autograd.elementwise_grad(loss),
+        autograd.jacobian(loss),
+        lambda x: autograd.value_and_grad(loss)(x)[1],
         lambda x: make_vjp(loss)(x)[0](1.0),
         lambda x: np.array([make_jvp(loss)(x)(t)[1] for t in np.eye(3)]),
-        lambda x: grad(lambda x: checkpoint(loss)(x))(x),
+        lambda x: grad(lambda x: autograd.checkpoint(loss)(x))(x),
     ],
 )
 def test_operators(gradient):
@@ -52,18 +43,13 @@ def test_operators(gradient):
 
 def test_hessians():
     def f(x):
-        return anp.sum(anp.sin(x))
+        return anp.sum(anp.sin(revgrad.reverse(x, 0.3)))
 
-    expected = 0.3**2 * hessian(f)(X)
-
-    def reversed_(x):
-        return f(revgrad.reverse(x, 0.3))
-
-    np.testing.assert_allclose(hessian(reversed_)(X), expected, atol=1e-12)
-    np.testing.assert_allclose(make_hvp(reversed_)(X)[0](X), expected @ X, atol=1e-12)
-    by_forward_mode = make_jvp(grad(reversed_))(X)(X)[1]
-    np.testing.assert_allclose(by_forward_mode, expected @ X, atol=1e-12)
-    twice = make_jvp(lambda x: make_jvp(reversed_)(x)(X)[1])(X)(X)[1]
+    expected = 0.3**2 * np.diag(-np.sin(X))
+    np.testing.assert_allclose(autograd.hessian(f)(X), expected, atol=1e-12)
+    np.testing.assert_allclose(autograd.make_hvp(f)(X)[0](X), expected @ X, atol=1e-12)
+    np.testing.assert_allclose(make_jvp(grad(f))(X)(X)[1], expected @ X, atol=1e-12)
+    twice = make_jvp(lambda x: make_jvp(f)(x)(X)[1])(X)(X)[1]
     np.testing.assert_allclose(twice, X @ expected @ X, atol=1e-12)
 
 
@@ -73,20 +59,17 @@ def test_the_third_derivative():
 
 
 def test_the_hessian_of_complex_numbers_keeps_its_parts_apart():
-    def cost(x):
-        return anp.real(anp.sum(revgrad.reverse(x, 2.0) ** 3))
+    def product(change):
+        gradient = grad(lambda x: anp.real(anp.sum(change(x) ** 3)))
+        return make_vjp(gradient)(np.array([1 + 2j, -3j]))[0](np.array([1 - 1j, 2.0 + 0j]))
 
-    def plain(x):
-        return anp.real(anp.sum(x**3))
-
-    x, v = np.array([1 + 2j, -3j]), np.array([1 - 1j, 2.0 + 0j])
-    once, twice = (make_vjp(grad(f))(x)[0](v) for f in (plain, cost))
-    np.testing.assert_allclose(twice, 4 * once, rtol=1e-12)
+    twice = product(lambda x: revgrad.reverse(x, 2.0))
+    np.testing.assert_allclose(twice, 4 * product(lambda x: x), rtol=1e-12)
 
 
 def test_dicts_and_lists_of_parameters():
     def f(parameters):
-        return anp.sum(revgrad.reverse(parameters["w"][0], 0.5) * parameters["b"])
+        return anp.sum(half(parameters["w"][0]) * parameters["b"])
 
     found = grad(f)({"w": [X], "b": 2.0})
     np.testing.assert_array_equal(found["w"][0], [-1.0] * 3)
@@ -95,26 +78,24 @@ def test_dicts_and_lists_of_parameters():
 
 def test_what_is_not_traced_stays_with_numpy():
     assert revgrad.get_backend("numpy").reverse(X, 0.5) is X
-    assert isinstance(revgrad.reverse(np.float32(1), 0.5), np.float32)
+    assert isinstance(half(np.float32(1)), np.float32)
     assert reverse_gradient(1.5, 0.5) == 1.5
 
 
 @pytest.mark.parametrize("x", [1.5, np.float32(1.5), np.asarray(1.5), 1.5 + 2j, np.complex64(1j)])
 def test_numbers(x):
-    y, pullback = make_vjp(lambda x: revgrad.reverse(x, 0.5))(x)[::-1]
+    pullback, y = make_vjp(half)(x)
     assert y == x and type(y) is type(x)
     assert pullback(x) == -0.5 * x and np.asarray(pullback(x)).dtype == np.asarray(x).dtype
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_numbers(dtype):
-    x = np.array([1 + 2j, -3j], dtype)
-    g = np.array([np.inf + 0j, 1 - 1j], dtype)
-    pullback, y = make_vjp(lambda x: revgrad.reverse(x, 0.5))(x)
+    x, g = np.array([1 + 2j, -3j], dtype), np.array([np.inf + 0j, 1 - 1j], dtype)
+    pullback, y = make_vjp(half)(x)
     np.testing.assert_array_equal(y, x)
-    expected = reference.pullback(g, 0.5)
-    for came in (pullback(g), make_jvp(lambda x: revgrad.reverse(x, 0.5))(x)(g)[1]):
-        np.testing.assert_array_equal(came, expected)
+    for came in (pullback(g), make_jvp(half)(x)(g)[1]):
+        np.testing.assert_array_equal(came, reference.pullback(g, 0.5))
         assert came.dtype == dtype
 
 
@@ -126,30 +107,34 @@ def test_the_widest_float():
 
 def test_a_lam_that_asks_for_its_gradient_is_rejected():
     words = "is traced, so autograd is asked for its gradient, and λ has none. Keep λ out of"
-    for transform in (grad, lambda f: lambda both: make_jvp(f)(both)(both)):
-        with pytest.raises(revgrad.InvalidLambdaError, match=words):
-            transform(lambda both: anp.sum(revgrad.reverse(both[0], both[1])))((X, 0.5))
+
+    def both(call, value=lambda lam: lam):
+        return lambda pair: anp.sum(call(pair[0], value(pair[1])))
+
     for call in (revgrad.reverse, reverse_gradient):
+        for differentiate in (grad(both(call)), make_jvp(both(call))((X, 0.5))):
+            with pytest.raises(revgrad.InvalidLambdaError, match=words):
+                differentiate((X, 0.5))
         with pytest.raises(revgrad.InvalidLambdaError):
             grad(lambda lam: anp.sum(call(X, lam)))(0.5)
-    found = grad(lambda both: anp.sum(revgrad.reverse(both[0], getval(both[1]))))((X, 0.5))
+    found = grad(both(revgrad.reverse, getval))((X, 0.5))
     np.testing.assert_array_equal(found[0], [-0.5] * 3)
     assert found[1] == 0
 
 
 @pytest.mark.parametrize("x", [[1.0, 2.0], "text", None, 3, (X,), {"a": X}])
 def test_what_is_not_an_array_is_rejected(x):
-    with pytest.raises(
-        revgrad.UnsupportedTypeError, match="Expected an array; got a .* Pass the arrays"
-    ):
+    with pytest.raises(revgrad.UnsupportedTypeError, match="Expected an array; got a .* Pass the"):
         reverse_gradient(x, 0.5)
 
 
-def test_a_box_of_a_tuple_is_rejected():
-    with pytest.raises(revgrad.UnsupportedTypeError, match="No backend claims"):
-        grad(lambda x: anp.sum(revgrad.reverse(x, 0.5)[0]))((X,))
-    with pytest.raises(revgrad.UnsupportedTypeError, match="got a SequenceBox"):
-        grad(lambda x: anp.sum(reverse_gradient(x, 0.5)[0]))((X,))
+@pytest.mark.parametrize(
+    "call, words",
+    [(revgrad.reverse, "No backend claims"), (reverse_gradient, "got a SequenceBox")],
+)
+def test_a_box_of_a_tuple_is_rejected(call, words):
+    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+        grad(lambda x: anp.sum(call(x, 0.5)[0]))((X,))
 
 
 def test_a_schedule_of_a_traced_progress():

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from support.checks import assert_caught
+from support.checks import assert_caught, harness_of
 
 from revgrad.backend import resolve
 from revgrad.testing import conformance, run_check
@@ -17,19 +17,7 @@ def test_reverse(check):
     check()
 
 
-class WrongHarness(JaxHarness):
-    """Puts other functions to the checks."""
-
-    examples = 0
-
-    scale_gradient = staticmethod(scale_gradient)
-
-    def __init__(self, reverse):
-        super().__init__()
-        self.reverse = reverse
-
-
-@conformance(WrongHarness(reverse_gradient))
+@conformance(harness_of(JaxHarness, reverse=reverse_gradient, scale_gradient=scale_gradient))
 def test_the_functions(check):
     check()
 
@@ -45,11 +33,7 @@ def by_rule(rule):
         return x
 
     op.defjvp(lambda primals, tangents: rule(op, *primals, *tangents))
-
-    def reverse(x, lam):
-        return op(x, resolve(x, lam, native))
-
-    return reverse
+    return lambda x, lam: op(x, resolve(x, lam, native))
 
 
 def x_in_the_rule(op, x, lam, t, lam_t):
@@ -77,13 +61,9 @@ def folklore(x, lam):
     return (one + lam) * jax.lax.stop_gradient(x) - lam * x
 
 
-def copies(x, lam):
-    return jnp.array(reverse_gradient(x, lam), copy=True)
-
-
 WRONG = [
     ("identity", folklore),
-    ("no_copy", copies),
+    ("no_copy", lambda x, lam: jnp.array(reverse_gradient(x, lam), copy=True)),
     ("no_gradient_for_lambda", by_rule(learnable)),
     ("second_order", by_rule(x_in_the_rule)),
     ("zero_overhead", folklore),
@@ -92,9 +72,9 @@ WRONG = [
 
 @pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_reversal_is_caught(check, wrong):
-    assert_caught(check, WrongHarness(wrong))
+    assert_caught(check, harness_of(JaxHarness, reverse=wrong))
 
 
 def test_forward_mode_of_a_rule_for_reverse_mode_alone_is_an_error():
-    result = run_check("forward_mode", WrongHarness(backwards_only))
+    result = run_check("forward_mode", harness_of(JaxHarness, reverse=backwards_only))
     assert result.outcome == "failed" and "custom_vjp" in result.reason

@@ -15,7 +15,7 @@ import dann_jax  # noqa: E402
 import experiment  # noqa: E402
 import jax  # noqa: E402
 import problems  # noqa: E402
-from training import Settings, accuracy, fit  # noqa: E402
+from training import accuracy, fit  # noqa: E402
 
 
 def test_features_get_minus_lambda_times_the_domain_gradient():
@@ -30,10 +30,10 @@ def test_features_get_minus_lambda_times_the_domain_gradient():
 
     at = {lam: gradient(lam) for lam in (0.0, 0.5, 1.0)}
     plain = gradient(0.0, 0.0)
-    for part, factor in (("features", -1.0), ("labels", 0.0), ("domains", 0.0)):
+    for part in ("features", "labels", "domains"):
         for none, half, one in zip(*(jax.tree_util.tree_leaves(at[lam][part]) for lam in at)):
             np.testing.assert_allclose(half - none, 0.5 * (one - none), atol=1e-6)
-            assert (np.abs(one - none).max() > 1e-4) == (factor != 0)
+            assert (np.abs(one - none).max() > 1e-4) == (part == "features")
     leaves = [jax.tree_util.tree_leaves(each["features"]) for each in (at[0.0], plain)]
     for ours, none in zip(*leaves):
         np.testing.assert_allclose(ours, none, atol=1e-6)
@@ -57,4 +57,3 @@ def test_the_adversary_helps_on_the_moons():
         fit(network, problem, experiment.settings_of(args), 0, adversarial)
         found.append(accuracy(network, problem))
     assert found[1] > found[0] + 0.1
-    assert isinstance(experiment.settings_of(args), Settings)

@@ -1,7 +1,6 @@
 """The layers for Equinox, Flax Linen and Flax NNX: λ is state, changes, and is not trained."""
 
 import copy
-import importlib
 import io
 import operator
 import pickle
@@ -11,27 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+eqx = pytest.importorskip("equinox")
+pytest.importorskip("flax")
+from flax import linen, nnx, serialization
+from flax.errors import ScopeCollectionNotFound, SetAttributeFrozenModuleError
+
 import revgrad
 from revgrad.testing import CHECKS
+from revgrad_jax.equinox import GradientReversal as EquinoxReversal
+from revgrad_jax.linen import GradientReversal as LinenReversal
+from revgrad_jax.nnx import GradientReversal as NnxReversal
+from revgrad_jax.nnx import Lambda
 from revgrad_jax.testing import JaxHarness
 
-X = jnp.ones((4, 2))
+X, KEY = jnp.ones((4, 2)), jax.random.PRNGKey(0)
+leaves = jax.tree_util.tree_leaves
 
 
 def test_equinox():
-    eqx = pytest.importorskip("equinox")
-    from revgrad_jax.equinox import GradientReversal
-
-    keys = jax.random.split(jax.random.PRNGKey(0), 2)
-
     def make():
-        return eqx.nn.Sequential(
-            [
-                eqx.nn.Linear(2, 3, key=keys[0]),
-                GradientReversal(0.5),
-                eqx.nn.Linear(3, 1, key=keys[1]),
-            ]
-        )
+        first, last = jax.random.split(KEY, 2)
+        ends = eqx.nn.Linear(2, 3, key=first), eqx.nn.Linear(3, 1, key=last)
+        return eqx.nn.Sequential([ends[0], EquinoxReversal(0.5), ends[1]])
 
     model, state = eqx.nn.make_with_state(make)()
     traces = []
@@ -42,32 +42,26 @@ def test_equinox():
         traces.append(x)
         return jnp.sum(jax.vmap(model, in_axes=(0, None), out_axes=(0, None))(x, state)[0] ** 2)
 
-    at_half = gradient(model, state, X)
-    reversal = model.layers[1]
-    at_two = gradient(model, reversal.set_lam(state, 2.0), X)
+    at_half = gradient(model, state, X).layers
+    at_two = gradient(model, model.layers[1].set_lam(state, 2.0), X).layers
     assert len(traces) == 1
-    np.testing.assert_allclose(at_two.layers[0].weight, 4 * at_half.layers[0].weight, rtol=1e-5)
-    np.testing.assert_allclose(at_two.layers[2].weight, at_half.layers[2].weight, rtol=1e-5)
+    np.testing.assert_allclose(at_two[0].weight, 4 * at_half[0].weight, rtol=1e-5)
+    np.testing.assert_allclose(at_two[2].weight, at_half[2].weight, rtol=1e-5)
     # λ is not a leaf that a gradient or a weight decay reaches.
-    leaves = jax.tree_util.tree_leaves(eqx.filter(model, eqx.is_inexact_array))
-    assert len(leaves) == 4
+    assert len(leaves(eqx.filter(model, eqx.is_inexact_array))) == 4
 
 
 def test_linen():
-    nn = pytest.importorskip("flax.linen")
-    from revgrad_jax.linen import GradientReversal
-
-    model = nn.Sequential([nn.Dense(3), GradientReversal(0.5), nn.Dense(1)])
-    variables = model.init(jax.random.PRNGKey(0), X)
+    model = linen.Sequential([linen.Dense(3), LinenReversal(0.5), linen.Dense(1)])
+    variables = model.init(KEY, X)
     assert set(variables) == {"params", "revgrad"}
-    (lam,) = jax.tree_util.tree_leaves(variables["revgrad"])
+    (lam,) = leaves(variables["revgrad"])
     assert lam == 0.5 and lam.dtype == "float32" and lam.shape == ()
 
     @jax.jit
+    @jax.grad
     def gradient(params, state, x):
-        return jax.grad(lambda p: jnp.sum(model.apply({"params": p, "revgrad": state}, x) ** 2))(
-            params
-        )
+        return jnp.sum(model.apply({"params": params, "revgrad": state}, x) ** 2)
 
     at_half = gradient(variables["params"], variables["revgrad"], X)
     state = jax.tree_util.tree_map(lambda _: jnp.float32(2.0), variables["revgrad"])
@@ -76,14 +70,12 @@ def test_linen():
     np.testing.assert_allclose(at_two[first]["kernel"], 4 * at_half[first]["kernel"], rtol=1e-5)
     np.testing.assert_allclose(at_two[last]["kernel"], at_half[last]["kernel"], rtol=1e-5)
     assert gradient._cache_size() == 1
+    with pytest.raises(ScopeCollectionNotFound, match="revgrad"):
+        model.apply({"params": variables["params"]}, X)
 
 
 def test_nnx():
-    nnx = pytest.importorskip("flax.nnx")
-    from revgrad_jax.nnx import GradientReversal, Lambda
-
-    rngs = nnx.Rngs(0)
-    reversal = GradientReversal(0.5)
+    rngs, reversal = nnx.Rngs(0), NnxReversal(0.5)
     model = nnx.Sequential(nnx.Linear(2, 3, rngs=rngs), reversal, nnx.Linear(3, 1, rngs=rngs))
     traces = []
 
@@ -96,37 +88,29 @@ def test_nnx():
     reversal.lam[...] = 2.0
     at_two = gradient(model, X)
     assert len(traces) == 1
-    kernels = [jax.tree_util.tree_leaves(each) for each in (at_half, at_two)]
-    ratios = [np.ravel(b / a)[0] for a, b in zip(*kernels)]
+    ratios = [np.ravel(b / a)[0] for a, b in zip(leaves(at_half), leaves(at_two))]
     np.testing.assert_allclose(sorted(ratios), [1, 1, 4, 4], rtol=1e-5)
     # Saved with the model, and not a parameter.
     graph, params, rest = nnx.split(model, nnx.Param, ...)
-    assert jax.tree_util.tree_leaves(rest) == [2.0]
-    assert len(jax.tree_util.tree_leaves(nnx.state(model, Lambda))) == 1
+    assert leaves(rest) == [2.0] and len(leaves(nnx.state(model, Lambda))) == 1
 
 
-# --- C22: what the libraries do with layers, and how users set λ -----------------------------
+# --- C22: what the libraries do with layers, and how users set λ ----------------------------------
 
 
 class LayerHarness(JaxHarness):
-    """Puts the layer of one library to the checks on layers."""
+    """Puts the layer of one library to the checks on layers.
 
-    def made(self, lam):
-        """Return the function of a new layer by the name of what was done to it."""
-        raise NotImplementedError
-
-    def set(self, first, second):
-        """Return functions that make the function of a layer whose λ was set to `second`."""
-        raise NotImplementedError
+    `made` returns the function of a new layer by the name of what was done to it; `set` returns
+    functions that make the function of a layer whose λ was set to its second argument.
+    """
 
     def layers(self, lam, shape, dtype):
         return {how: pulled_back(fn) for how, fn in self.made(float(lam)).items()}
 
     def assigned(self, first, second, shape, dtype):
-        def run_of(make):
-            return lambda x, g: pulled_back(make())(x, g)
-
-        return {how: run_of(make) for how, make in self.set(first, second).items()}
+        makers = self.set(first, second).items()
+        return {how: lambda x, g, make=make: pulled_back(make())(x, g) for how, make in makers}
 
 
 def pulled_back(fn):
@@ -139,13 +123,9 @@ def pulled_back(fn):
 
 class NnxHarness(LayerHarness):
     def made(self, lam):
-        from flax import nnx
-        from revgrad_jax.nnx import GradientReversal
-
-        layer = GradientReversal(lam)
-        updated = GradientReversal(lam + 1)
+        layer, updated = NnxReversal(lam), NnxReversal(lam + 1)
         nnx.update(updated, nnx.state(layer))
-        abstract = nnx.eval_shape(lambda: GradientReversal(lam + 1))
+        abstract = nnx.eval_shape(lambda: NnxReversal(lam + 1))
         nnx.update(abstract, nnx.state(layer))
         evaluated = nnx.clone(layer)
         evaluated.eval()
@@ -164,15 +144,17 @@ class NnxHarness(LayerHarness):
         }
 
     def set(self, first, second):
-        from revgrad_jax.nnx import GradientReversal
-
         def by(change):
             def make():
-                layer = GradientReversal(first)
+                layer = NnxReversal(first)
                 change(layer)
                 return layer
 
             return make
+
+        def update(layer):
+            state = nnx.to_pure_dict(nnx.state(layer))
+            nnx.update(layer, {**state, "lam": jnp.float32(second)})
 
         return {
             "attribute": by(lambda layer: setattr(layer, "lam", second)),
@@ -180,30 +162,18 @@ class NnxHarness(LayerHarness):
             "item": by(lambda layer: operator.setitem(layer.lam, ..., second)),
             "value": by(lambda layer: setattr(layer.lam, "value", second)),
             "set_value": by(lambda layer: layer.lam.set_value(second)),
-            "state": by(lambda layer: nnx_update(layer, second)),
-            "made": lambda: GradientReversal(second),
+            "state": by(update),
+            "made": lambda: NnxReversal(second),
         }
-
-
-def nnx_update(layer, lam):
-    from flax import nnx
-
-    state = nnx.to_pure_dict(nnx.state(layer))
-    nnx.update(layer, {**state, "lam": jnp.float32(lam)})
 
 
 class LinenHarness(LayerHarness):
     def made(self, lam):
-        from flax import linen, serialization
-        from revgrad_jax.linen import GradientReversal
-
-        layer = GradientReversal(lam)
-        variables = layer.init(jax.random.PRNGKey(0), X)
-        other = GradientReversal(lam + 1).init(jax.random.PRNGKey(0), X)
+        layer = LinenReversal(lam)
+        variables, other = layer.init(KEY, X), LinenReversal(lam + 1).init(KEY, X)
         read = serialization.from_bytes(other, serialization.to_bytes(variables))
-        model = linen.Sequential([layer, linen.remat(GradientReversal)(0.0)])
-        shapes = jax.eval_shape(model.init, jax.random.PRNGKey(0), X)
-        assert len(jax.tree_util.tree_leaves(shapes)) == 2
+        model = linen.Sequential([layer, linen.remat(LinenReversal)(0.0)])
+        assert len(leaves(jax.eval_shape(model.init, KEY, X))) == 2
 
         def applied(layer, variables=variables):
             return lambda x: layer.apply(variables, x)
@@ -217,22 +187,19 @@ class LinenHarness(LayerHarness):
             "save and load": applied(layer, read),
             "bound": layer.bind(variables),
             "jit": jax.jit(applied(layer)),
-            "remat": applied(linen.remat(GradientReversal)(lam)),
-            "init again": applied(layer, layer.lazy_init(jax.random.PRNGKey(0), X)),
+            "remat": applied(linen.remat(LinenReversal)(lam)),
+            "init again": applied(layer, layer.lazy_init(KEY, X)),
         }
 
     def set(self, first, second):
-        from revgrad_jax.linen import GradientReversal
-
-        layer = GradientReversal(first)
-        key = jax.random.PRNGKey(0)
+        layer = LinenReversal(first)
 
         def variables(lam):
             return lambda: lambda x: layer.apply({"revgrad": {"lam": lam}}, x)
 
         def cloned():
             changed = layer.clone(lam=second)
-            return lambda x: changed.apply(changed.init(key, x), x)
+            return lambda x: changed.apply(changed.init(KEY, x), x)
 
         return {
             "variables": variables(jnp.float32(second)),
@@ -243,17 +210,12 @@ class LinenHarness(LayerHarness):
 
 class EquinoxHarness(LayerHarness):
     def made(self, lam):
-        import equinox as eqx
-        from revgrad_jax.equinox import GradientReversal
-
-        make = eqx.nn.make_with_state(GradientReversal)
+        make = eqx.nn.make_with_state(EquinoxReversal)
         layer, state = make(lam)
-        other = make(lam + 1)[1]
         file = io.BytesIO()
         eqx.tree_serialise_leaves(file, state)
         file.seek(0)
-        read = eqx.tree_deserialise_leaves(file, other)
-        dynamic, static = eqx.partition(layer, eqx.is_array)
+        read = eqx.tree_deserialise_leaves(file, make(lam + 1)[1])
 
         def applied(layer, state=state):
             return lambda x: layer(x, state)[0]
@@ -262,64 +224,49 @@ class EquinoxHarness(LayerHarness):
             "made": applied(layer),
             "deepcopy": applied(*copy.deepcopy((layer, state))),
             "save and load": applied(layer, read),
-            "partition and combine": applied(eqx.combine(dynamic, static)),
+            "partition and combine": applied(eqx.combine(*eqx.partition(layer, eqx.is_array))),
             "inference mode": applied(eqx.nn.inference_mode(layer)),
-            "jit": lambda x: eqx.filter_jit(lambda layer, x, state: layer(x, state)[0])(
-                layer, x, state
-            ),
-            "substate": lambda x: eqx.nn.Sequential([layer])(x, state)[0],
+            "jit": applied(eqx.filter_jit(layer)),
+            "substate": applied(eqx.nn.Sequential([layer])),
         }
 
     def set(self, first, second):
-        import equinox as eqx
-        from revgrad_jax.equinox import GradientReversal
+        def by(change):
+            def make():
+                layer, state = eqx.nn.make_with_state(EquinoxReversal)(first)
+                changed = change(layer, state)
+                return lambda x: layer(x, changed)[0]
 
-        def set_lam():
-            layer, state = eqx.nn.make_with_state(GradientReversal)(first)
-            state = layer.set_lam(state, second)
-            return lambda x: layer(x, state)[0]
+            return make
 
-        def set_state():
-            layer, state = eqx.nn.make_with_state(GradientReversal)(first)
-            state = state.set(layer.lam, jnp.float32(second))
-            return lambda x: layer(x, state)[0]
-
-        return {"set_lam": set_lam, "the state": set_state}
+        return {
+            "set_lam": by(lambda layer, state: layer.set_lam(state, second)),
+            "the state": by(lambda layer, state: state.set(layer.lam, jnp.float32(second))),
+        }
 
 
-HARNESSES = {"nnx": NnxHarness, "linen": LinenHarness, "equinox": EquinoxHarness}
-
-
-@pytest.fixture(params=HARNESSES)
-def library(request):
-    pytest.importorskip({"equinox": "equinox"}.get(request.param, "flax"))
-    return request.param
-
-
+@pytest.mark.parametrize("library", [NnxHarness, LinenHarness, EquinoxHarness])
 @pytest.mark.parametrize("check", ["layers_keep_lambda", "assigned_lambda"])
 def test_the_checks_on_layers(library, check):
-    CHECKS[check](HARNESSES[library]())
+    CHECKS[check](library())
 
 
-def test_a_bad_lam_is_rejected(library):
-    layers = importlib.import_module(f"revgrad_jax.{library}")
-    for lam, words in (
+@pytest.mark.parametrize("layer", [NnxReversal, LinenReversal, EquinoxReversal])
+@pytest.mark.parametrize(
+    "lam, words",
+    [
         (-1.0, "The gradient is multiplied by -λ already"),
         (1e39, "is too large a λ or factor for x of dtype float32"),
-        (
-            revgrad.LambdaVariable(0.5),
-            r"LambdaVariable\(0.5\) was given as λ of a layer.* lam.value",
-        ),
-    ):
-        with pytest.raises(revgrad.InvalidLambdaError, match=words):
-            layers.GradientReversal(lam)
+        (revgrad.LambdaVariable(0.5), r"LambdaVariable\(0.5\) was given as λ of a layer.* lam.val"),
+    ],
+)
+def test_a_bad_lam_is_rejected(layer, lam, words):
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        layer(lam)
 
 
 def test_a_layer_that_nnx_sets_within_a_compiled_function():
-    nnx = pytest.importorskip("flax.nnx")
-    from revgrad_jax.nnx import GradientReversal, Lambda
-
-    layer = GradientReversal(0.5)
+    layer = NnxReversal(0.5)
 
     @nnx.jit
     def set_lam(layer, lam):
@@ -331,34 +278,14 @@ def test_a_layer_that_nnx_sets_within_a_compiled_function():
 
 
 def test_a_parameter_is_rejected_as_lam_of_nnx():
-    nnx = pytest.importorskip("flax.nnx")
-    from revgrad_jax.nnx import GradientReversal
-
-    layer = GradientReversal(0.5)
+    layer = NnxReversal(0.5)
     with pytest.raises(revgrad.InvalidLambdaError, match="asks for a gradient, and it has none"):
         layer.lam = nnx.Param(jnp.float32(0.3))
     assert layer.lam[...] == 0.5
 
 
 def test_the_attribute_of_a_frozen_layer():
-    linen, equinox = pytest.importorskip("flax.linen"), pytest.importorskip("equinox")
-    from flax.errors import SetAttributeFrozenModuleError
-    from revgrad_jax.equinox import GradientReversal as EquinoxReversal
-    from revgrad_jax.linen import GradientReversal as LinenReversal
-
     with pytest.raises(SetAttributeFrozenModuleError):
         LinenReversal(0.5).lam = 0.3
     with pytest.raises(AttributeError):
-        equinox.nn.make_with_state(EquinoxReversal)(0.5)[0].lam = 0.3
-    assert issubclass(LinenReversal, linen.Module)
-
-
-def test_linen_without_its_variables_is_an_error():
-    linen = pytest.importorskip("flax.linen")
-    from flax.errors import ScopeCollectionNotFound
-    from revgrad_jax.linen import GradientReversal
-
-    model = linen.Sequential([linen.Dense(3), GradientReversal(0.5)])
-    variables = model.init(jax.random.PRNGKey(0), X)
-    with pytest.raises(ScopeCollectionNotFound, match="revgrad"):
-        model.apply({"params": variables["params"]}, X)
+        eqx.nn.make_with_state(EquinoxReversal)(0.5)[0].lam = 0.3

@@ -1,5 +1,7 @@
 """`reverse` under every transformation of JAX, on pytrees, with every λ."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,20 +10,20 @@ import pytest
 import revgrad
 from revgrad import reference
 from revgrad.schedules import Dann, progress
-from revgrad_jax import reverse_gradient, scale_gradient
+from revgrad_jax import scale_gradient
 
 X = jnp.asarray([0.5, -1.0, 2.0])
+
+
+def half(x):
+    return revgrad.reverse(x, 0.5)
 
 
 def loss(x, lam):
     return jnp.sum(revgrad.reverse(jnp.tanh(x), lam) ** 2)
 
 
-def without(x):
-    return jnp.sum(jnp.tanh(x) ** 2)
-
-
-EXPECTED = -0.3 * jax.grad(without)(X)
+PLAIN = jax.grad(lambda x: jnp.sum(jnp.tanh(x) ** 2))(X)
 
 
 @pytest.mark.parametrize(
@@ -36,21 +38,22 @@ EXPECTED = -0.3 * jax.grad(without)(X)
         jax.jacfwd(loss),
         lambda x, lam: jax.vjp(loss, x, lam)[1](1.0)[0],
         lambda x, lam: jax.linear_transpose(jax.linearize(lambda x: loss(x, lam), x)[1], x)(1.0)[0],
+        lambda x, lam: jax.jit(lambda f, g: f(g)[0])(jax.vjp(lambda x: loss(x, lam), x)[1], 1.0),
+        lambda x, lam: jax.jit(jax.grad(loss)).lower(x, lam).compile()(x, lam),
+        lambda x, lam: jax.jit(jax.grad(loss), donate_argnums=0)(jnp.array(x), lam),
         lambda x, lam: jax.vmap(jax.grad(loss), (0, None))(x[:, None], lam)[:, 0],
         lambda x, lam: jax.vmap(jax.grad(loss), (0, 0))(x[:, None], jnp.full(3, lam))[:, 0],
     ],
 )
 def test_transformations(gradient):
-    np.testing.assert_allclose(gradient(X, 0.3), EXPECTED, rtol=1e-6)
+    np.testing.assert_allclose(gradient(X, 0.3), -0.3 * PLAIN, rtol=1e-6)
 
 
-def test_hessians():
-    lam = 0.3
-    expected = jax.hessian(lambda x: jnp.sum(jnp.sin(x)))(X) * lam**2
-    orders = [(jax.jacrev, jax.grad), (jax.jacfwd, jax.grad), (jax.jacrev, jax.jacfwd)]
-    for outer, inner in orders:
-        found = outer(inner(lambda x: jnp.sum(jnp.sin(revgrad.reverse(x, lam)))))(X)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+@pytest.mark.parametrize("outer", [jax.jacrev, jax.jacfwd])
+@pytest.mark.parametrize("inner", [jax.grad, jax.jacfwd])
+def test_hessians(outer, inner):
+    found = outer(inner(lambda x: jnp.sum(jnp.sin(revgrad.reverse(x, 0.3)))))(X)
+    np.testing.assert_allclose(found, np.diag(-(0.3**2) * np.sin(X)), atol=1e-6)
 
 
 @pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
@@ -59,41 +62,32 @@ def test_hessians():
 def test_taylor_mode_raises_rather_than_pushing_plus_t(transform):
     """jet ignores the rules of custom functions."""
     jet = pytest.importorskip("jax.experimental.jet").jet
-    push = transform(lambda x: revgrad.reverse(x, 0.5) ** 3)
+    push = transform(lambda x: half(x) ** 3)
     with pytest.raises((NotImplementedError, TypeError, ValueError)):
         jet(push, (1.0,), ([1.0, 0.0],))
     plain = transform(lambda x: x**3)
     assert np.isfinite(jet(plain, (1.0,), ([1.0, 0.0],))[0])  # the mode itself works
 
 
-def test_scan_and_while_loop_and_cond():
-    def step(state, x):
-        return jnp.tanh(state + revgrad.reverse(x, 0.3)), state
-
+def test_scan():
     def by_scan(xs):
-        return jax.lax.scan(step, 0.0, xs)[0]
+        return jax.lax.scan(lambda state, x: (jnp.tanh(state + half(x)), None), 0.0, xs)[0]
 
-    def by_loop(xs, reverse=lambda x: revgrad.reverse(x, 0.3)):
-        state = 0.0
-        for x in xs:
-            state = jnp.tanh(state + reverse(x))
-        return state
+    def by_loop(xs):
+        return functools.reduce(lambda state, x: jnp.tanh(state + x), xs, 0.0)
 
-    np.testing.assert_allclose(jax.grad(by_scan)(X), jax.grad(by_loop)(X), rtol=1e-6)
-    plain = jax.grad(lambda xs: by_loop(xs, lambda x: x))(X)
-    np.testing.assert_allclose(jax.grad(by_scan)(X), -0.3 * plain, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(by_scan)(X), -0.5 * jax.grad(by_loop)(X), rtol=1e-6)
 
+
+def test_while_loop_and_cond():
     def by_while(x):
-        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, f(s[1])), (0, x))[1]
-
-    def f(x):
-        return revgrad.reverse(x, 0.5) * 2.0
-
-    np.testing.assert_allclose(jax.jvp(by_while, (X,), (X,))[1], -X, rtol=1e-6)
+        step = lambda state: (state[0] + 1, 2.0 * half(state[1]))
+        return jax.lax.while_loop(lambda state: state[0] < 3, step, (0, x))[1]
 
     def by_cond(x):
-        return jax.lax.cond(x.sum() > 0, lambda x: revgrad.reverse(x, 0.5), lambda x: x, x).sum()
+        return jax.lax.cond(x.sum() > 0, half, lambda x: x, x).sum()
 
+    np.testing.assert_allclose(jax.jvp(by_while, (X,), (X,))[1], -X, rtol=1e-6)
     np.testing.assert_allclose(jax.grad(by_cond)(X), [-0.5] * 3)
 
 
@@ -102,26 +96,21 @@ def test_a_schedule_from_the_step_counter_inside_scan():
 
     @jax.jit
     def train(x):
-        def step(carry, _):
-            count, x = carry
-            gradient = jax.grad(loss)(x, ramp(progress(count, total)))
-            return (count + 1, x), gradient
+        def step(count, _):
+            return count + 1, jax.grad(loss)(x, ramp(progress(count, total)))
 
-        return jax.lax.scan(step, (jnp.asarray(0), x), length=total)[1]
+        return jax.lax.scan(step, jnp.asarray(0), length=total)[1]
 
-    plain = jax.grad(without)(X)
-    expected = [-ramp(step / total) * plain for step in range(total)]
+    expected = [-ramp(step / total) * PLAIN for step in range(total)]
     np.testing.assert_allclose(train(X), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_variable_is_rejected_inside_a_trace():
     lam = revgrad.LambdaVariable(0.5)
     for transform in (jax.jit, jax.grad, jax.vmap):
-        with pytest.raises(revgrad.InvalidLambdaError, match="LambdaVariable\\(0.5\\) was") as e:
+        words = r"LambdaVariable\(0.5\) was .* Pass lam.value as an argument of the traced function"
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
             transform(lambda x: revgrad.reverse(x, lam).sum())(X)
-        assert "Pass lam.value as an argument of the traced function" in str(e.value)
-    assert revgrad.reverse(X, lam) is X
-    np.testing.assert_allclose(jax.grad(loss)(X, lam.value), EXPECTED / 0.3 * 0.5, rtol=1e-6)
 
 
 def test_pytrees():
@@ -139,21 +128,19 @@ def test_pytrees():
 
 
 @pytest.mark.parametrize(
-    "leaf, words",
+    "leaf, lam, words",
     [
-        (jnp.asarray([1, 2]), r"At the leaf x\['b'\]\[1\]: .* of dtype int32, which carries no"),
-        ("text", r"At the leaf x\['b'\]\[1\]: Expected a JAX array; got a str"),
-        (jnp.asarray([True]), "of dtype bool, which carries no gradient. Cast it"),
+        (jnp.asarray([1, 2]), 0.5, "of dtype int32, which carries no gradient. Cast it"),
+        (jnp.asarray([True]), 0.5, "of dtype bool, which carries no"),
+        ("text", 0.5, "Expected a JAX array; got a str"),
+        (X, np.ones(2), r"λ of shape \(2,\)"),
     ],
 )
-def test_a_leaf_that_carries_no_gradient_is_named(leaf, words):
-    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
-        revgrad.reverse({"a": X, "b": (X, leaf)}, 0.5, backend="jax")
-
-
-def test_an_error_of_lam_names_the_leaf_too():
-    with pytest.raises(revgrad.InvalidLambdaError, match=r"At the leaf x\[1\]: λ of shape \(2,\)"):
-        reverse_gradient((jnp.ones((3, 2)), X), np.ones(2))
+def test_the_leaf_of_an_error_is_named(leaf, lam, words):
+    tree = {"a": jnp.ones((3, 2)), "b": (jnp.ones(2), leaf)}
+    error = revgrad.InvalidLambdaError if leaf is X else revgrad.UnsupportedTypeError
+    with pytest.raises(error, match=rf"At the leaf x\['b'\]\[1\]: .*{words}"):
+        revgrad.reverse(tree, lam, backend="jax")
 
 
 @pytest.mark.parametrize(
@@ -187,20 +174,17 @@ def test_a_traced_lam_is_not_validated():
 def test_weak_types_are_kept(weak):
     x = jnp.asarray(2.0) if weak else jnp.asarray(2.0, "float32")
     assert x.weak_type is weak
-    assert revgrad.reverse(x, 0.5).weak_type is weak
-    y, pullback = jax.vjp(lambda x: revgrad.reverse(x, jnp.float32(0.5)), x)
-    assert y.weak_type is weak
-    assert jax.jit(lambda x: revgrad.reverse(x, 0.5))(x).weak_type is weak
-    assert jax.jit(jax.grad(lambda x: revgrad.reverse(x, 0.5)))(x) == -0.5
-    assert (jnp.bfloat16(1) * jax.jit(lambda x: revgrad.reverse(x, 0.5))(x)).dtype == (
-        "bfloat16" if weak else "float32"
-    )
+    assert half(x).weak_type is weak
+    assert jax.vjp(lambda x: revgrad.reverse(x, jnp.float32(0.5)), x)[0].weak_type is weak
+    assert jax.jit(half)(x).weak_type is weak
+    assert jax.jit(jax.grad(half))(x) == -0.5
+    product = jnp.bfloat16(1) * jax.jit(half)(x)
+    assert product.dtype == ("bfloat16" if weak else "float32")
 
 
 def test_complex_numbers():
-    x = jnp.asarray([1 + 2j, -3j])
-    g = jnp.asarray([np.inf + 0j, 1 - 1j])
-    y, pullback = jax.vjp(lambda x: revgrad.reverse(x, 0.5), x)
+    x, g = jnp.asarray([1 + 2j, -3j]), jnp.asarray([np.inf + 0j, 1 - 1j])
+    y, pullback = jax.vjp(half, x)
     np.testing.assert_array_equal(y, x)
     np.testing.assert_array_equal(pullback(g)[0], reference.pullback(np.asarray(g), 0.5))
 
@@ -214,13 +198,13 @@ def test_what_is_not_traced_is_returned_itself():
 def test_linear_transpose_raises():
     """The reversal is a linear function of x, and its transpose would be +1 for JAX."""
     with pytest.raises(NotImplementedError, match="not implemented"):
-        jax.linear_transpose(lambda x: revgrad.reverse(x, 0.5), X)(X)
+        jax.linear_transpose(half, X)(X)
 
 
 def test_a_reversal_of_a_donated_array_raises():
     """It is the very array, so JAX knows that its buffer is gone."""
     x = jnp.array(X)
-    y = revgrad.reverse(x, 0.5)
+    y = half(x)
     jax.jit(jnp.tanh, donate_argnums=0)(x)
     with pytest.raises(RuntimeError, match="deleted"):
         y + 1
@@ -233,24 +217,10 @@ def test_the_factor_of_a_tree():
 
 
 def test_an_error_of_a_factor_speaks_of_a_factor():
-    with pytest.raises(
-        revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"
-    ):
+    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite num"):
         scale_gradient([X], jnp.float32(jnp.nan))
     with pytest.raises(revgrad.InvalidLambdaError, match="which would freeze its value"):
         jax.grad(lambda x: scale_gradient(x, revgrad.LambdaVariable(1.0)))(1.0)
-
-
-def test_donated_buffers_and_aot():
-    step = jax.jit(jax.grad(loss), donate_argnums=0)
-    np.testing.assert_allclose(step(jnp.array(X), 0.3), EXPECTED, rtol=1e-6)
-    compiled = jax.jit(jax.grad(loss)).lower(X, 0.3).compile()
-    np.testing.assert_allclose(compiled(X, 0.3), EXPECTED, rtol=1e-6)
-
-
-def test_partial_evaluation_of_the_pullback():
-    pullback = jax.vjp(lambda x: revgrad.reverse(x, 0.5), X)[1]
-    np.testing.assert_array_equal(jax.jit(lambda pull, g: pull(g)[0])(pullback, X), -0.5 * X)
 
 
 def test_the_learning_rate_of_the_papers_in_optax():

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import revgrad
@@ -14,54 +13,42 @@ except ImportError:  # before JAX 0.6
     from jax.experimental.shard_map import shard_map
 
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
+SPEC = PartitionSpec("data")
+MESH = Mesh(np.array(jax.devices()), ("data",))
+SHARDING = NamedSharding(MESH, SPEC)
+X = jnp.arange(16.0).reshape(8, 2) / 7 - 1
 
 
-@pytest.fixture(scope="module")
-def mesh():
-    assert jax.device_count() == 8
-    return Mesh(np.array(jax.devices()), ("data",))
-
-
-@pytest.fixture
-def x():
-    return jnp.arange(16.0).reshape(8, 2) / 7 - 1
+def reversed_(x, lam):
+    return jnp.sin(revgrad.reverse(jnp.tanh(x), lam))
 
 
 def loss(x, lam):
-    return jnp.sum(jnp.sin(revgrad.reverse(jnp.tanh(x), lam)))
+    return jnp.sum(reversed_(x, lam))
 
 
-def test_the_sharding_is_kept_and_no_collective_is_added(mesh, x):
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
-    sharded = jax.device_put(x, sharding)
+def test_the_sharding_is_kept_and_no_collective_is_added():
+    assert jax.device_count() == 8
+    sharded = jax.device_put(X, SHARDING)
     assert revgrad.reverse(sharded, 0.3) is sharded
-    reverse = jax.jit(lambda x, lam: revgrad.reverse(x, lam))
-    assert reverse(sharded, 0.3).sharding.is_equivalent_to(sharding, 2)
     gradient = jax.jit(jax.grad(loss))
-    assert gradient(sharded, 0.3).sharding.is_equivalent_to(sharding, 2)
-    np.testing.assert_array_equal(gradient(sharded, 0.3), gradient(x, 0.3))
+    for function in (jax.jit(revgrad.reverse), gradient):
+        assert function(sharded, 0.3).sharding.is_equivalent_to(SHARDING, 2)
+    np.testing.assert_array_equal(gradient(sharded, 0.3), gradient(X, 0.3))
     text = gradient.lower(sharded, 0.3).compile().as_text()
     assert not [name for name in COLLECTIVES if name in text]
 
 
-def test_shard_map(mesh, x):
-    spec = PartitionSpec("data")
-
-    def mapped(x, lam):
-        each = shard_map(
-            lambda x: jnp.sin(revgrad.reverse(jnp.tanh(x), lam)),
-            mesh=mesh,
-            in_specs=spec,
-            out_specs=spec,
-        )
+def test_shard_map():
+    def mapped(x):
+        each = shard_map(lambda x: reversed_(x, 0.3), mesh=MESH, in_specs=SPEC, out_specs=SPEC)
         return jnp.sum(each(x))
 
     for gradient in (jax.grad(mapped), jax.jit(jax.grad(mapped))):
-        np.testing.assert_allclose(gradient(x, 0.3), jax.grad(loss)(x, 0.3), rtol=1e-6)
+        np.testing.assert_allclose(gradient(X), jax.grad(loss)(X, 0.3), rtol=1e-6)
 
 
-def test_one_lambda_per_sample_is_sharded_with_the_samples(mesh, x):
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
-    lam = jax.device_put(jnp.arange(8.0).reshape(8, 1), sharding)
-    gradient = jax.jit(jax.grad(loss))(jax.device_put(x, sharding), lam)
-    np.testing.assert_allclose(gradient, jax.grad(loss)(x, np.asarray(lam)), rtol=1e-6)
+def test_one_lambda_per_sample_is_sharded_with_the_samples():
+    lam = jax.device_put(jnp.arange(8.0).reshape(8, 1), SHARDING)
+    gradient = jax.jit(jax.grad(loss))(jax.device_put(X, SHARDING), lam)
+    np.testing.assert_allclose(gradient, jax.grad(loss)(X, np.asarray(lam)), rtol=1e-6)

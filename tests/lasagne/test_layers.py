@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as T
-from lasagne.layers import (
-    ConcatLayer,
-    CustomRecurrentLayer,
-    DenseLayer,
-    DropoutLayer,
-    InputLayer,
-    get_all_layers,
-    get_all_param_values,
-    get_all_params,
-    get_output,
-    get_output_shape,
-    set_all_param_values,
-)
+from lasagne import layers
+from lasagne.layers import DenseLayer, InputLayer, get_all_param_values, get_output
 
-from support.examples import run_examples
+from support.examples import assert_public
 
 import revgrad
 from revgrad_lasagne import ReverseGradientLayer, ScaleGradientLayer
@@ -31,9 +20,9 @@ from revgrad_theano.native import native
 X = np.random.RandomState(0).randn(5, 3).astype(theano.config.floatX)
 
 
-@pytest.fixture(params=["reverse", "layer"])
+@pytest.fixture(params=[revgrad.reverse, ReverseGradientLayer])
 def make(request):
-    return revgrad.reverse if request.param == "reverse" else ReverseGradientLayer
+    return request.param
 
 
 def domain_network(reversal):
@@ -44,36 +33,28 @@ def domain_network(reversal):
     return inputs, features, DenseLayer(reversal(features), 1)
 
 
-def gradients(reversal, x=X):
+def gradients(reversal):
     """Return the gradients of the domain loss: feature parameters, then domain parameters."""
-    _, _, domain = domain_network(reversal)
-    variable = T.matrix("x")
-    cost = get_output(domain, variable).sum()
-    wanted = theano.grad(cost, get_all_params(domain, trainable=True))
-    return theano.function([variable], wanted)(x)
+    inputs, _, domain = domain_network(reversal)
+    wanted = theano.grad(get_output(domain).sum(), layers.get_all_params(domain, trainable=True))
+    return theano.function([inputs.input_var], wanted)(X)
 
 
-@pytest.mark.parametrize(
-    "lam",
-    [lambda: 0.5, lambda: revgrad.LambdaVariable(0.5), lambda: theano.shared(np.float64(0.5))],
-    ids=["number", "LambdaVariable", "shared"],
-)
+@pytest.mark.parametrize("lam", [float, revgrad.LambdaVariable, theano.shared])
 def test_the_features_are_reversed_and_the_head_is_not(make, lam):
     plain = gradients(lambda layer: layer)
-    reversed_ = gradients(lambda layer: make(layer, lam()))
+    reversed_ = gradients(lambda layer: make(layer, lam(0.5)))
     assert len(plain) == len(reversed_) == 4
-    for actual, expected in zip(reversed_[:2], plain[:2]):
+    for actual, expected, factor in zip(reversed_, plain, (-0.5, -0.5, 1, 1)):
         assert actual.dtype == theano.config.floatX
-        np.testing.assert_allclose(actual, -0.5 * expected, rtol=1e-5)
+        np.testing.assert_allclose(actual, factor * expected, rtol=1e-5)
         assert np.abs(expected).max() > 0
-    for actual, expected in zip(reversed_[2:], plain[2:]):
-        np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(None, 3), (2, 1, 8, 8), (None, None, 4), (7,)])
 def test_shapes(make, shape):
-    assert make(InputLayer(shape), 0.3).output_shape == shape
-    assert get_output_shape(make(InputLayer(shape), 0.3)) == shape
+    layer = make(InputLayer(shape), 0.3)
+    assert layer.output_shape == layers.get_output_shape(layer) == shape
 
 
 def test_an_incoming_shape_instead_of_a_layer_and_a_name():
@@ -86,19 +67,18 @@ def test_it_has_no_parameters_so_saved_networks_still_fit(make):
     _, _, plain = domain_network(lambda layer: layer)
     _, _, reversed_ = domain_network(lambda layer: make(layer, revgrad.LambdaVariable(0.3)))
     values = get_all_param_values(plain)
-    assert len(get_all_layers(reversed_)) == len(get_all_layers(plain)) + 1
+    assert len(layers.get_all_layers(reversed_)) == len(layers.get_all_layers(plain)) + 1
     assert [p.shape for p in get_all_param_values(reversed_)] == [p.shape for p in values]
-    set_all_param_values(reversed_, [value + 1 for value in values])
+    layers.set_all_param_values(reversed_, [value + 1 for value in values])
     np.testing.assert_array_equal(get_all_param_values(reversed_)[0], values[0] + 1)
 
 
 def test_several_consumers_each_get_their_own_sum(make):
     inputs = InputLayer((None, 3))
     reversal = make(inputs, 0.5)
-    network = ConcatLayer([reversal, DropoutLayer(reversal, p=0.0), inputs])
+    network = layers.ConcatLayer([reversal, layers.DropoutLayer(reversal, p=0.0), inputs])
     gradient = theano.grad(get_output(network, deterministic=True).sum(), inputs.input_var)
-    run = theano.function([inputs.input_var], gradient)
-    np.testing.assert_allclose(run(X), np.full(X.shape, -0.5 - 0.5 + 1.0))
+    np.testing.assert_allclose(gradient.eval({inputs.input_var: X}), -0.5 - 0.5 + 1.0 + 0 * X)
 
 
 def test_the_layer_goes_through_theano_by_name():
@@ -112,11 +92,7 @@ def test_what_is_not_a_layer_is_rejected(call):
         call(np.ones(2), 1.0, backend="lasagne")
 
 
-@pytest.mark.parametrize(
-    "twin",
-    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
-    ids=["copy", "pickle"],
-)
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))])
 def test_a_network_copied_with_its_compiled_function_drives_the_copy(twin):
     lam = revgrad.LambdaVariable(0.5)
     inputs, features, domain = domain_network(lambda layer: ReverseGradientLayer(layer, lam))
@@ -132,11 +108,18 @@ def test_a_network_copied_with_its_compiled_function_drives_the_copy(twin):
 # --- setting λ ------------------------------------------------------------------------------------
 
 
-def slope(layer):
-    """Return the gradient of the sum of the output, at x of ones."""
+ONES = np.ones((2, 3), theano.config.floatX)
+
+
+def gradient_of(layer):
+    """Compile the gradient of the sum of the output."""
     x = T.matrix("x")
-    gradient = theano.grad(get_output(layer, x).sum(), x)
-    return gradient.eval({x: np.ones((2, 3), theano.config.floatX)})
+    return theano.function([x], theano.grad(get_output(layer, x).sum(), x))
+
+
+def slope(layer):
+    """Return that gradient at x of ones."""
+    return gradient_of(layer)(ONES)
 
 
 @pytest.mark.parametrize(
@@ -151,20 +134,17 @@ def slope(layer):
 )
 def test_lam_may_be_set(second, expected):
     layer = ReverseGradientLayer(InputLayer((None, 3)), 0.5)
-    x = T.matrix("x")
-    before = theano.function([x], theano.grad(get_output(layer, x).sum(), x))
+    before = gradient_of(layer)
     layer.lam = second
     np.testing.assert_allclose(slope(layer), np.broadcast_to(expected, (2, 3)))
     # A function that was compiled before keeps its own.
-    assert (before(np.ones((2, 3), theano.config.floatX)) == -0.5).all()
+    assert (before(ONES) == -0.5).all()
 
 
 @pytest.mark.parametrize(
     "second, words",
     [
         (-1, "pass 1, not -1"),
-        (np.nan, "Check the code that computed it"),
-        ("0.3", "It is text"),
         (None, "Pass 0.0 to switch the reversal off"),
         (T.constant(-1.0), "pass 1.0, not -1.0"),
         (np.ones((2, 1, 3)), "does not broadcast to x of shape (None, 3)"),
@@ -191,7 +171,7 @@ def test_what_is_not_a_lambda_is_rejected_when_it_is_set(second, words):
 def test_the_factor_scales(make, factor):
     layer = make(InputLayer((None, 3)), factor)
     assert type(layer) is ScaleGradientLayer
-    number = factor.value if isinstance(factor, revgrad.LambdaVariable) else factor
+    number = getattr(factor, "value", factor)
     np.testing.assert_allclose(slope(layer), np.broadcast_to(number, (2, 3)), rtol=1e-6)
     layer.factor = -3
     assert (slope(layer) == -3).all()
@@ -202,10 +182,7 @@ def test_the_factor_scales(make, factor):
 def test_the_names_of_the_package_and_their_examples():
     import revgrad_lasagne
 
-    assert dir(revgrad_lasagne) == revgrad_lasagne.__all__
-    for name in revgrad_lasagne.__all__:
-        assert getattr(revgrad_lasagne, name).__module__ == "revgrad_lasagne"
-    assert run_examples(revgrad_lasagne)
+    assert_public(revgrad_lasagne)
 
 
 # --- inside a recurrent layer ---------------------------------------------------------------------
@@ -219,9 +196,8 @@ def recurrent(lam, listed=False, **kwargs):
     if listed:
         reversal.add_param(lam.cell(native), (), trainable=False, regularizable=False)
     hidden_to_hidden = DenseLayer(reversal, 5)
-    layer = CustomRecurrentLayer(
-        inputs, DenseLayer(InputLayer((None, 4)), 5), hidden_to_hidden, **kwargs
-    )
+    first = DenseLayer(InputLayer((None, 4)), 5)
+    layer = layers.CustomRecurrentLayer(inputs, first, hidden_to_hidden, **kwargs)
     gradient = theano.grad(get_output(layer)[:, -1].sum(), hidden_to_hidden.W)
     run = theano.function([inputs.input_var], gradient, mode=theano.Mode("py", "fast_run"))
     return lambda: run(np.ones((2, 3, 4), theano.config.floatX))

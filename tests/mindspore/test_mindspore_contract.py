@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from mindspore import nn, ops
+from support.checks import harness_of
 
 from revgrad.backend import resolve
 from revgrad.testing import conformance, run_check
-from revgrad_mindspore import GradientReversal, reverse_gradient, scale_gradient
+from revgrad_mindspore import GradientReversal, reverse_gradient
 from revgrad_mindspore.native import native
 from revgrad_mindspore.testing import MindSporeHarness
 
@@ -14,15 +15,6 @@ from revgrad_mindspore.testing import MindSporeHarness
 @conformance("mindspore")
 def test_reverse(check):
     check()
-
-
-class WrongHarness(MindSporeHarness):
-    """Puts other functions to the checks."""
-
-    examples = 0
-
-    def __init__(self, reverse=reverse_gradient, scale=scale_gradient, cell=GradientReversal):
-        self.reverse, self.scale_gradient, self.cell = reverse, scale, cell
 
 
 # --- reversals that are wrong on purpose ----------------------------------------------------------
@@ -51,13 +43,13 @@ class Constant(GradientReversal):
 
 
 @pytest.mark.parametrize(
-    "check, harness",
+    "check, wrong",
     [
-        ("second_order", WrongHarness(by_rule(lambda lam, g: -lam * ops.stop_gradient(g)))),
-        ("scaled_gradient", WrongHarness(scale=reverse_gradient)),
-        ("assigned_lambda", WrongHarness(cell=Unvalidated)),
-        ("assigned_lambda", WrongHarness(cell=Constant)),
+        ("second_order", {"reverse": by_rule(lambda lam, g: -lam * ops.stop_gradient(g))}),
+        ("scaled_gradient", {"scale_gradient": reverse_gradient}),
+        ("assigned_lambda", {"cell": Unvalidated}),
+        ("assigned_lambda", {"cell": Constant}),
     ],
 )
-def test_what_is_wrong_is_caught(check, harness):
-    assert run_check(check, harness).outcome == "failed"
+def test_what_is_wrong_is_caught(check, wrong):
+    assert run_check(check, harness_of(MindSporeHarness, **wrong)).outcome == "failed"

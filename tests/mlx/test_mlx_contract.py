@@ -2,11 +2,11 @@
 
 import mlx.core as mx
 import pytest
-from support.checks import assert_caught
+from support.checks import assert_caught, harness_of
 
 from revgrad.backend import resolve
 from revgrad.testing import conformance, run_check
-from revgrad_mlx import GradientReversal, reverse_gradient, scale_gradient
+from revgrad_mlx import GradientReversal, reverse_gradient
 from revgrad_mlx.native import native
 from revgrad_mlx.testing import EagerMlxHarness, MlxHarness
 
@@ -21,23 +21,9 @@ def test_eager(check):
     check()
 
 
-class Float32Harness(MlxHarness):
-    dtypes, expected_failures = ("float32",), {}
-
-
 def test_a_schedule_in_single_precision():
-    result = run_check("schedule_in_graph", Float32Harness())
+    result = run_check("schedule_in_graph", harness_of(MlxHarness, dtypes=("float32",)))
     assert result.outcome == "passed", result.reason
-
-
-class WrongHarness(EagerMlxHarness):
-    """Puts other functions to the checks."""
-
-    examples, expected_failures = 0, {}
-
-    def __init__(self, reverse=reverse_gradient, scale=scale_gradient, module=GradientReversal):
-        super().__init__()
-        self.reverse, self.scale_gradient, self.module = reverse, scale, module
 
 
 # --- reversals that are wrong on purpose ----------------------------------------------------------
@@ -88,17 +74,20 @@ WRONG = [
 
 @pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_reversal_is_caught(check, wrong):
-    assert_caught(check, WrongHarness(wrong))
+    assert_caught(check, harness_of(EagerMlxHarness, reverse=wrong))
+
+
+wrong_scale = by_rules(lambda c, g: c * g, lambda c, t: t, signed=True)
 
 
 @pytest.mark.parametrize(
-    "check, module", [("layers_keep_lambda", Trainable), ("assigned_lambda", Unvalidated)]
+    "check, wrong",
+    [
+        ("layers_keep_lambda", {"module": Trainable}),
+        ("assigned_lambda", {"module": Unvalidated}),
+        ("scaled_transforms", {"scale_gradient": wrong_scale}),
+        ("scaled_gradient", {"scale_gradient": reverse_gradient}),
+    ],
 )
-def test_a_wrong_module_is_caught(check, module):
-    assert run_check(check, WrongHarness(module=module)).outcome == "failed"
-
-
-def test_a_wrong_scaling_is_caught():
-    wrong = by_rules(lambda c, g: c * g, lambda c, t: t, signed=True)
-    assert run_check("scaled_transforms", WrongHarness(scale=wrong)).outcome == "failed"
-    assert run_check("scaled_gradient", WrongHarness(scale=reverse_gradient)).outcome == "failed"
+def test_a_wrong_module_or_scaling_is_caught(check, wrong):
+    assert run_check(check, harness_of(EagerMlxHarness, **wrong)).outcome == "failed"

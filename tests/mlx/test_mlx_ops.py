@@ -57,19 +57,6 @@ def test_a_batch_of_lambdas(axis, lam):
     np.testing.assert_array_equal(shared, expected.sum(0))
 
 
-def test_one_compilation_over_lambda():
-    traces = []
-
-    @mx.compile
-    def gradient(x, lam):
-        traces.append(lam)
-        return mx.grad(lambda x: (2 * revgrad.reverse(x, lam) + revgrad.reverse(x, 5)).sum())(x)
-
-    for lam in (0.0, 0.5, 6.0):
-        assert gradient(X, mx.array(lam)).tolist() == [-2 * lam - 5] * 3
-    assert len(traces) == 1
-
-
 def test_complex_numbers():
     x = mx.array(np.array([1 + 2j, -3j], "complex64"))
     g = np.array([np.inf + 0j, 1 - 1j], "complex64")

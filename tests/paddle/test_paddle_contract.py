@@ -4,10 +4,11 @@ import numpy as np
 import paddle
 import pytest
 from paddle.autograd import PyLayer
+from support.checks import harness_of
 
 from revgrad.backend import residual_form, resolve
 from revgrad.testing import conformance, run_check
-from revgrad_paddle import GradientReversal, reverse_gradient, scale_gradient
+from revgrad_paddle import GradientReversal, reverse_gradient
 from revgrad_paddle.native import native
 from revgrad_paddle.testing import PaddleHarness, StaticPaddleHarness
 
@@ -20,16 +21,6 @@ def test_eager(check):
 @conformance(StaticPaddleHarness())
 def test_to_static(check):
     check()
-
-
-class WrongHarness(PaddleHarness):
-    """Puts other functions to the checks."""
-
-    examples, expected_failures = 0, {}
-
-    def __init__(self, reverse=reverse_gradient, scale=scale_gradient, layer=GradientReversal):
-        super().__init__()
-        self.reverse, self.scale_gradient, self.layer = reverse, scale, layer
 
 
 # --- reversals that are wrong on purpose ----------------------------------------------------------
@@ -69,17 +60,17 @@ class Unvalidated(GradientReversal):
 
 
 @pytest.mark.parametrize(
-    "check, harness",
+    "check, wrong",
     [
-        ("in_place_writes", WrongHarness(by_rule(right, lambda x: x.view(x.shape)))),
-        ("second_order", WrongHarness(by_rule(lambda lam, g: -lam * g.detach()))),
-        ("forward_mode", WrongHarness(by_rule(lambda lam, g: lam * g))),
-        ("several_outputs", WrongHarness(shared)),
-        ("copies_reverse", WrongHarness(by_rule(right))),
-        ("scaled_gradient", WrongHarness(scale=reverse_gradient)),
-        ("layers_keep_lambda", WrongHarness(layer=Cast)),
-        ("assigned_lambda", WrongHarness(layer=Unvalidated)),
+        ("in_place_writes", {"reverse": by_rule(right, lambda x: x.view(x.shape))}),
+        ("second_order", {"reverse": by_rule(lambda lam, g: -lam * g.detach())}),
+        ("forward_mode", {"reverse": by_rule(lambda lam, g: lam * g)}),
+        ("several_outputs", {"reverse": shared}),
+        ("copies_reverse", {"reverse": by_rule(right)}),
+        ("scaled_gradient", {"scale_gradient": reverse_gradient}),
+        ("layers_keep_lambda", {"layer": Cast}),
+        ("assigned_lambda", {"layer": Unvalidated}),
     ],
 )
-def test_what_is_wrong_is_caught(check, harness):
-    assert run_check(check, harness).outcome == "failed"
+def test_what_is_wrong_is_caught(check, wrong):
+    assert run_check(check, harness_of(PaddleHarness, **wrong)).outcome == "failed"

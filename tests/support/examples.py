@@ -7,11 +7,13 @@ the package, where they are not until somebody asks for them.
 import doctest
 
 
-def run_examples(package):
-    """Run the examples of every public name, and return how many there were."""
+def assert_public(package):
+    """Assert that a package lists its names, that they name it, and that their examples run."""
+    assert dir(package) == package.__all__
     names = {name: getattr(package, name) for name in package.__all__}
     runner = doctest.DebugRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for name, value in names.items():
+        assert value.__module__ == package.__name__
         for test in doctest.DocTestFinder().find(value, name, module=False, globs=dict(names)):
             runner.run(test)
-    return runner.tries
+    assert runner.tries

@@ -7,23 +7,13 @@ catch it.
 import numpy as np
 import pytest
 import theano
-from support.checks import assert_caught
+from support.checks import assert_caught, harness_of
 
 import revgrad
-import revgrad_theano
 from revgrad.testing import conformance, run_check
 from revgrad_theano.native import Op, basic
-from revgrad_theano.ops import ReverseGradient
+from revgrad_theano.ops import ReverseGradient, ScaleGradient, _Identity
 from revgrad_theano.testing import TheanoHarness
-
-
-class OpHarness(TheanoHarness):
-    """Puts an Op, or another function of x and λ, to the checks."""
-
-    scale_gradient = staticmethod(revgrad_theano.ScaleGradient())
-
-    def __init__(self, reverse):
-        self.reverse = reverse
 
 
 class UnoptimizedHarness(TheanoHarness):
@@ -39,7 +29,11 @@ def test_reverse(check):
     check()
 
 
-@conformance(OpHarness(revgrad_theano.ReverseGradient()))
+@conformance(
+    harness_of(
+        TheanoHarness, reverse=ReverseGradient(), scale_gradient=ScaleGradient(), examples=30
+    )
+)
 def test_the_op(check):
     check()
 
@@ -111,18 +105,12 @@ class Copies(Wrong):
         output_storage[0][0] = inputs[0].copy()
 
 
-class NotRemoved(Op):
+class NotRemoved(_Identity):
     """The Op without the rewrite: it stays in the compiled function."""
 
-    __props__ = ()
-    view_map = {0: [0]}
-    factor, pulled, node = ReverseGradient.factor, ReverseGradient.pulled, ReverseGradient.node
-    make_node = ReverseGradient.make_node
-    perform = ReverseGradient.perform
-    L_op = ReverseGradient.L_op
-    grad = ReverseGradient.grad
-    R_op = ReverseGradient.R_op
-    connection_pattern = ReverseGradient.connection_pattern
+    signed = False
+    make_node, node = ReverseGradient.make_node, ReverseGradient.node
+    pulled = ReverseGradient.pulled
 
 
 class LostByPickle(Wrong):
@@ -140,10 +128,6 @@ class LostByPickle(Wrong):
         self.strength = 1
 
 
-def grad_scale(x, lam):
-    return theano.gradient.grad_scale(x, -lam)
-
-
 def not_in_scan(x, lam):
     """Loses the reversal of a slice that scan hands in."""
     return x if (x.name or "").startswith("xs[") else revgrad.reverse(x, lam)
@@ -154,7 +138,7 @@ WRONG = [
     ("no_inplace_write", WritesInPlace()),
     ("in_place_writes", NoViewMap()),
     ("no_gradient_for_lambda", LearnableLam()),
-    ("survives_rewriting", grad_scale),
+    ("survives_rewriting", lambda x, lam: theano.gradient.grad_scale(x, -lam)),
     ("second_order", SecondOrderWrong()),
     ("vectorised", not_in_scan),
     ("zero_overhead", NotRemoved()),
@@ -163,23 +147,16 @@ WRONG = [
 """What goes wrong in Theano alone. The suite's own tests hold a wrong backend for every check."""
 
 
-def name_of(wrong):
-    return getattr(wrong, "__name__", type(wrong).__name__)
-
-
-@pytest.mark.parametrize("check, wrong", WRONG, ids=[f"{c}-{name_of(w)}" for c, w in WRONG])
+@pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_reversal_is_caught(check, wrong):
-    harness = OpHarness(wrong)
-    harness.examples = 0
-    assert_caught(check, harness)
+    assert_caught(check, harness_of(TheanoHarness, reverse=wrong))
 
 
 def test_a_claim_that_is_too_narrow_is_caught():
     true = revgrad.unregister("theano")
+    narrow = revgrad.BackendSpec("theano", ("theano.tensor:TensorConstant",), true.factory)
+    revgrad.register(narrow)
     try:
-        revgrad.register(
-            revgrad.BackendSpec("theano", ("theano.tensor:TensorConstant",), true.factory)
-        )
         result = run_check("claims_resolve", TheanoHarness())
         assert "a value of theano.tensor" in result.reason
         assert "No backend claims the type theano.tensor" in result.reason

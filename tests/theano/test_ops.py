@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-import pickletools
+import re
 
 import numpy as np
 import pytest
@@ -14,25 +14,24 @@ from theano.compile.builders import OpFromGraph
 from theano.compile.debugmode import DebugMode
 from theano.compile.nanguardmode import NanGuardMode
 from theano.ifelse import ifelse
+from theano.typed_list import TypedListType
 
-from support.examples import run_examples
+from support.examples import assert_public
 from support.processes import python
 
 import revgrad
 from revgrad_theano import ReverseGradient, ScaleGradient, reverse_gradient, scale_gradient
 from revgrad_theano.native import native
 
+PY, PLAIN = theano.Mode("py", "fast_run"), theano.Mode("py", None)
 MODES = {
     "FAST_COMPILE": "FAST_COMPILE",
     "FAST_RUN": "FAST_RUN",
     "DebugMode": DebugMode(check_py_code=True, stability_patience=1),
     "NanGuardMode": NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=False),
-    "C without rewrites": theano.Mode(linker="c|py", optimizer=None),
-    "Python without rewrites": theano.Mode(linker="py", optimizer=None),
+    "C without rewrites": theano.Mode("c|py", None),
+    "Python without rewrites": PLAIN,
 }
-
-
-PY = theano.Mode(linker="py", optimizer="fast_run")
 
 
 def nodes(function):
@@ -62,45 +61,32 @@ def test_a_small_network_in_every_mode(mode):
 
 def test_the_c_code_passes_a_view():
     x = T.fmatrix("x")
-    function = theano.function(
-        [theano.In(x, borrow=True)],
-        theano.Out(reverse_gradient(x, 0.5), borrow=True),
-        mode=theano.Mode(linker="c", optimizer=None),
-    )
+    y = theano.Out(reverse_gradient(x, 0.5), borrow=True)
+    mode = theano.Mode(linker="c", optimizer=None)
+    function = theano.function([theano.In(x, borrow=True)], y, mode=mode)
     assert nodes(function)
     value = np.asfortranarray(np.ones((3, 2), "float32"))
     assert np.shares_memory(function(value), value)
 
 
-def test_a_compiled_function_follows_lam_after_its_backend_was_unregistered():
+def test_neither_a_compiled_function_nor_the_op_needs_a_registered_backend():
     lam, x = revgrad.LambdaVariable(1.0), T.fvector("x")
     run = theano.function([x], theano.grad(revgrad.reverse(x, lam).sum(), x))
-    revgrad.register(revgrad.unregister("theano"))
-    lam.value = 5.0
-    assert run(np.ones(1, "float32")) == [-5.0]
-
-
-def test_the_op_needs_no_registered_backend():
     spec = revgrad.unregister("theano")
     try:
-        x = T.fvector("x")
         gradient = theano.grad(reverse_gradient(x, revgrad.LambdaVariable(2.0)).sum(), x)
         assert gradient.eval({x: np.ones(1, "float32")}) == [-2.0]
     finally:
         revgrad.register(spec)
-
-
-def test_what_is_not_a_tensor_is_rejected():
-    with pytest.raises(revgrad.UnsupportedTypeError, match="Theano makes no tensor of a NoneType"):
-        revgrad.reverse(None, 1.0, backend="theano")
+    lam.value = 5.0
+    assert run(np.ones(1, "float32")) == [-5.0]
 
 
 @pytest.mark.parametrize("op", [reverse_gradient, scale_gradient])
-def test_nothing_is_left_in_any_mode_that_rewrites(op):
+@pytest.mark.parametrize("rewrites", ["fast_run", "fast_compile", "fast_run_stable", "stabilize"])
+def test_nothing_is_left_in_any_mode_that_rewrites(op, rewrites):
     x = T.fvector("x")
-    for optimizer in ("fast_run", "fast_compile", "fast_run_stable", "stabilize"):
-        mode = theano.Mode(linker="py", optimizer=optimizer)
-        assert not nodes(theano.function([x], op(x, 0.5) + 1, mode=mode)), optimizer
+    assert not nodes(theano.function([x], op(x, 0.5) + 1, mode=theano.Mode("py", rewrites)))
 
 
 def test_one_variable_has_one_cell_for_all_reversals():
@@ -112,62 +98,50 @@ def test_one_variable_has_one_cell_for_all_reversals():
     np.testing.assert_array_equal(g(np.ones(2, "float32")), [-6.0, -6.0])
 
 
-@pytest.mark.parametrize(
-    "lam",
-    [
-        lambda: T.constant(np.float32(2)),
-        lambda: theano.shared(np.float32(2)),
-        lambda: theano.shared(np.int64(2)),
-        lambda: T.sqr(theano.shared(np.float64(np.sqrt(2.0)))),
-    ],
-    ids=["constant", "shared", "shared int", "expression"],
-)
-def test_lam_may_be_any_real_expression(lam):
-    x = T.fvector("x")
-    g = theano.grad(revgrad.reverse(x, lam()).sum(), x)
-    assert g.dtype == "float32"
-    np.testing.assert_allclose(g.eval({x: np.ones(2, "float32")}), [-2, -2], rtol=1e-6)
-
-
 def test_a_lam_of_the_right_dtype_is_an_input_of_the_node_as_it_is():
     x, lam = T.fvector("x"), T.fscalar("lam")
-    assert reverse_gradient(x, lam).owner.inputs == [x, lam]
+    node = reverse_gradient(x, lam).owner
+    assert node.inputs == [x, lam] and str(node) == "ReverseGradient(x, lam)"
     assert reverse_gradient(x, 0.5).owner.inputs[1].dtype == "float32"
-    assert str(reverse_gradient(x, lam).owner) == "ReverseGradient(x, lam)"
 
 
 @pytest.mark.parametrize(
     "lam, words",
     [
-        (
-            lambda: T.cscalar("z"),
-            "λ must be real; got a value of dtype complex64. Cast it to a float dtype.",
-        ),
-        (lambda: T.eq(T.fscalar(), 0), "of dtype bool"),
-        (lambda: theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
+        (T.cscalar("z"), "λ must be real; got a value of dtype complex64. Cast it to a float dty"),
+        (T.eq(T.fscalar(), 0), "of dtype bool"),
+        (theano.sparse.csr_matrix(), "got an object of type theano.sparse.basic.Sparse"),
     ],
 )
 def test_what_is_not_a_lambda_is_rejected(lam, words):
-    with pytest.raises(revgrad.InvalidLambdaError) as caught:
-        revgrad.reverse(T.fvector("x"), lam())
-    assert words in str(caught.value)
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        revgrad.reverse(T.fvector("x"), lam)
 
 
-def test_variables_that_are_not_tensors_are_rejected():
-    import theano.typed_list
+@pytest.mark.parametrize(
+    "x, words",
+    [
+        (theano.scalar.float32("s"), "Expected a tensor or a sparse matrix"),
+        (TypedListType(T.fvector)("list"), "Expected a tensor or a sparse matrix"),
+        (T.cvector("z"), "dtype complex64"),
+        (np.arange(2, dtype="int64"), "dtype int64"),
+        (None, "Theano makes no tensor of a NoneType"),
+    ],
+)
+def test_what_carries_no_gradient_is_rejected(x, words):
+    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+        revgrad.reverse(x, 1.0, backend="theano")
 
-    for x in (theano.scalar.float32("s"), theano.typed_list.TypedListType(T.fvector)("list")):
-        with pytest.raises(
-            revgrad.UnsupportedTypeError, match="Expected a tensor or a sparse matrix"
-        ):
-            revgrad.reverse(x, 1.0)
+
+def test_theano_differentiates_nothing_complex():
+    z = T.cvector("z")
+    with pytest.raises(TypeError):
+        theano.grad(abs(z).sum(), z)
 
 
 def test_an_array_becomes_a_variable_where_the_backend_is_named():
     y = revgrad.reverse(np.ones(2, "float32"), 1.0, backend="theano")
     assert y.owner.op == reverse_gradient and y.dtype == "float32"
-    with pytest.raises(revgrad.UnsupportedTypeError, match="dtype int64"):
-        revgrad.reverse(np.arange(2, dtype="int64"), 1.0, backend="theano")
 
 
 @pytest.mark.parametrize("pattern", [(True, False), (False, True), (True,), (False, True, False)])
@@ -179,41 +153,30 @@ def test_the_broadcast_pattern_is_kept(pattern):
 
 
 @pytest.mark.parametrize("format", ["csr", "csc"])
-def test_sparse(format):
+@pytest.mark.parametrize(
+    "change, lam, factor",
+    [(revgrad.reverse, revgrad.LambdaVariable(0.5), -0.5), (scale_gradient, -2.0, -2)],
+)
+def test_sparse(format, change, lam, factor):
     x = theano.sparse.matrix(format, name="x", dtype="float32")
-    lam = revgrad.LambdaVariable(0.5)
-    y = revgrad.reverse(x, lam)
-    assert y.type == x.type
-    dense = theano.sparse.dense_from_sparse(y)
-    g = theano.grad((dense**2).sum(), x)
-    assert g.type == x.type
+    y = change(x, lam)
+    g = theano.grad((theano.sparse.dense_from_sparse(y) ** 2).sum(), x)
+    assert y.type == g.type == x.type
     value = scipy.sparse.random(5, 4, 0.5, format, "float32", random_state=0)
     # Theano 1.0.5's rewrite of sparse times dense gives wrong numbers for csc, without a reversal
     # too, so this is compiled without rewrites; the one of ours is run in the test below.
-    run = theano.function([x], [y, g], mode=theano.Mode("py", None))
-    out, gradient = run(value)
+    out, gradient = theano.function([x], [y, g], mode=PLAIN)(value)
     assert out.dtype == gradient.dtype == "float32" and out.format == format
     np.testing.assert_array_equal(out.toarray(), value.toarray())
-    np.testing.assert_allclose(gradient.toarray(), -value.toarray(), rtol=1e-6)
-    scaled = theano.grad((theano.sparse.dense_from_sparse(scale_gradient(x, -2.0)) ** 2).sum(), x)
-    doubled = theano.function([x], scaled, mode=theano.Mode("py", None))(value)
-    np.testing.assert_allclose(doubled.toarray(), -4 * value.toarray(), rtol=1e-6)
+    np.testing.assert_allclose(gradient.toarray(), 2 * factor * value.toarray(), rtol=1e-6)
     with pytest.raises(revgrad.InvalidLambdaError, match="A sparse x takes a scalar λ or factor"):
-        revgrad.reverse(x, np.ones((5, 1)))
+        change(x, np.ones((5, 1)))
 
 
 def test_nothing_sparse_is_left_in_a_compiled_function():
     x = theano.sparse.csr_matrix("x", "float32")
     function = theano.function([x], theano.sparse.dense_from_sparse(revgrad.reverse(x, 0.5)))
     assert not nodes(function)
-
-
-def test_complex_is_rejected_because_theano_differentiates_none():
-    z = T.cvector("z")
-    with pytest.raises(TypeError):
-        theano.grad(abs(z).sum(), z)
-    with pytest.raises(revgrad.UnsupportedTypeError, match="dtype complex64"):
-        reverse_gradient(T.cvector("z"), 0.5)
 
 
 def test_infer_shape_does_not_compute_x():
@@ -225,23 +188,16 @@ def test_infer_shape_does_not_compute_x():
 
 def test_scan_holds_no_reversal_and_gives_the_gradient():
     x, lam = T.dvector("x"), T.dscalar("lam")
-    states, _ = theano.scan(
-        lambda state, lam: T.tanh(revgrad.reverse(state, lam)),
-        outputs_info=x,
-        non_sequences=lam,
-        n_steps=3,
-    )
+    step = lambda state, lam: T.tanh(revgrad.reverse(state, lam))
+    states, _ = theano.scan(step, outputs_info=x, non_sequences=lam, n_steps=3)
     function = theano.function([x, lam], [states[-1], theano.grad(states[-1].sum(), x)])
     scans = [n.op for n in function.maker.fgraph.toposort() if type(n.op).__name__ == "Scan"]
     assert scans and not any(nodes(scan.fn) for scan in scans)
 
-    y = x
-    for _ in range(3):
-        y = T.tanh(y)
-    plain = theano.function([x], [y, theano.grad(y.sum(), x)])
+    y = T.tanh(T.tanh(T.tanh(x)))
+    plain = theano.function([x], [y, (-2.0) ** 3 * theano.grad(y.sum(), x)])
     value = np.array([0.3, -1.0])
-    np.testing.assert_allclose(function(value, 2.0)[0], plain(value)[0], rtol=1e-12)
-    np.testing.assert_allclose(function(value, 2.0)[1], (-2.0) ** 3 * plain(value)[1], rtol=1e-12)
+    np.testing.assert_allclose(function(value, 2.0), plain(value), rtol=1e-12)
 
 
 def test_op_from_graph():
@@ -310,48 +266,39 @@ def test_a_compiled_function_and_a_graph_load_in_a_fresh_process(tmp_path):
 # --- what is known of λ when the graph is built ---------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "constant",
-    [
-        lambda value: T.cast(value, "float32"),
-        lambda value: T.cast(T.constant(value), theano.config.floatX),
-    ],
-    ids=["cast", "cast constant"],
-)
+@pytest.mark.parametrize("made", [float, T.constant])
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
-def test_a_constant_of_the_graph_is_validated_like_a_number(constant, value):
-    x = T.fvector("x")
+def test_a_constant_of_the_graph_is_validated_like_a_number(made, value):
+    x, constant = T.fvector("x"), T.cast(made(value), "float32")
     with pytest.raises(revgrad.InvalidLambdaError, match="must be a real, finite number >= 0; got"):
-        revgrad.reverse(x, constant(value))
+        revgrad.reverse(x, constant)
     if value == -1.0:
-        assert revgrad.scale_gradient(x, constant(value)).type == x.type
+        assert revgrad.scale_gradient(x, constant).type == x.type
     else:
         with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite"):
-            revgrad.scale_gradient(x, constant(value))
+            revgrad.scale_gradient(x, constant)
 
 
 # --- λ whose lengths Theano learns at run time ----------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "mode", [PY, theano.Mode("py", None), "FAST_RUN"], ids=["py", "plain", "C"]
-)
-@pytest.mark.parametrize(
-    "kind, shape",
-    [
-        (T.dmatrix, (2, 4)),
-        (T.dmatrix, (3, 1)),
-        (T.dmatrix, (1, 4)),
-        (T.dcol, (2, 1)),
-        (T.drow, (1, 3)),
-        (T.dvector, (1,)),
-        (T.dvector, (3,)),
-        (lambda name: np.ones((2, 1)), None),
-    ],
-)
-def test_a_lam_that_does_not_fit_the_x_of_a_run_is_an_error_of_the_run(mode, kind, shape):
+MISFITS = [
+    (T.dmatrix("lam"), (2, 4)),
+    (T.dmatrix("lam"), (3, 1)),
+    (T.dmatrix("lam"), (1, 4)),
+    (T.dcol("lam"), (2, 1)),
+    (T.drow("lam"), (1, 3)),
+    (T.dvector("lam"), (1,)),
+    (T.dvector("lam"), (3,)),
+    (np.ones((2, 1)), None),
+]
+
+
+@pytest.mark.parametrize("mode", [PY, PLAIN, "FAST_RUN"], ids=["py", "plain", "C"])
+@pytest.mark.parametrize("lam, shape", MISFITS)
+def test_a_lam_that_does_not_fit_the_x_of_a_run_is_an_error_of_the_run(mode, lam, shape):
     """A cotangent of ones is rewritten to λ alone: the gradient would have the shape of λ."""
-    x, lam = T.dmatrix("x"), kind("lam")
+    x = T.dmatrix("x")
     inputs, values = ([x, lam], [np.ones(shape)]) if shape else ([x], [])
     y = revgrad.reverse(x, lam)
     for pulled in (theano.grad(y.sum(), x), theano.Rop(y, x, T.ones_like(x))):
@@ -374,15 +321,12 @@ def test_what_the_check_of_lengths_costs(kind, shape, more):
     """One node, and one for each length of x; none for a scalar."""
     x, lam, g = T.dmatrix("x"), kind("lam"), T.dmatrix("g")
     pulled = theano.Lop(revgrad.reverse(x, lam), x, g)
-    run, plain = (
-        theano.function([x, lam, g], each, mode=PY, on_unused_input="ignore")
-        for each in (pulled, -lam * g)
-    )
+    run = theano.function([x, lam, g], pulled, mode=PY, on_unused_input="ignore")
+    plain = theano.function([lam, g], -lam * g, mode=PY)
     value = np.arange(12.0).reshape(3, 4)
     strength = np.arange(np.prod(shape)).reshape(shape)
     np.testing.assert_array_equal(run(value, strength, value), -strength * value)
-    nodes_of = [len(each.maker.fgraph.toposort()) for each in (run, plain)]
-    assert nodes_of[0] - nodes_of[1] == more
+    assert len(run.maker.fgraph.toposort()) - len(plain.maker.fgraph.toposort()) == more
 
 
 def test_the_second_derivative_through_a_lam_with_lengths():
@@ -411,27 +355,22 @@ def test_the_sparse_gradient_of_a_gather(linker, change, sign, shape):
 # --- copies that take λ along ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "twin",
-    [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))],
-    ids=["copy", "pickle"],
-)
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each, 2))])
 def test_a_variable_copied_with_its_graph_and_its_function_drives_the_copies(twin):
     lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
     y = revgrad.reverse(x, lam)
     function = theano.function([x], theano.grad(y.sum(), x), mode=PY)
-    other = {}
-    other["lam"], other["function"], other["x"], other["y"] = twin((lam, function, x, y))
-    graph = theano.function([other["x"]], theano.grad(other["y"].sum(), other["x"]), mode=PY)
+    other, copied, x, y = twin((lam, function, x, y))
+    graph = theano.function([x], theano.grad(y.sum(), x), mode=PY)
+
+    def slopes():
+        return [run([1.0])[0] for run in (copied, graph, function)]
+
     for value in (3.0, 4.0):
-        other["lam"].value = value
-        assert [run([1.0])[0] for run in (other["function"], graph, function)] == [
-            -value,
-            -value,
-            -0.5,
-        ]
+        other.value = value
+        assert slopes() == [-value, -value, -0.5]
     lam.value = 7.0
-    assert [run([1.0])[0] for run in (other["function"], graph, function)] == [-4.0, -4.0, -7.0]
+    assert slopes() == [-4.0, -4.0, -7.0]
 
 
 def test_a_function_copied_alone_keeps_the_value_of_that_moment():
@@ -445,12 +384,8 @@ def test_a_function_copied_alone_keeps_the_value_of_that_moment():
 def test_pickles_name_no_private_module():
     lam, x = revgrad.LambdaVariable(0.5), T.dvector("x")
     y = revgrad.scale_gradient(revgrad.reverse(x, lam), -1)
-    named = {
-        argument.split(" ")[0]
-        for opcode, argument, _ in pickletools.genops(pickle.dumps((lam, y), 2))
-        if opcode.name == "GLOBAL" and argument.startswith("revgrad")
-    }
-    assert named == {"revgrad", "revgrad_theano", "revgrad_theano.native"}
+    named = set(re.findall(rb"c(revgrad[\w.]*)\n", pickle.dumps((lam, y), 2)))
+    assert named == {b"revgrad", b"revgrad_theano", b"revgrad_theano.native"}
 
 
 # --- several outputs ------------------------------------------------------------------------------
@@ -459,15 +394,11 @@ def test_pickles_name_no_private_module():
 @pytest.mark.parametrize("optimizer", ["fast_run", None])
 @pytest.mark.parametrize("linker", ["py", "c|py"])
 def test_outputs_that_are_equal_do_not_share_memory(linker, optimizer):
-    mode = theano.Mode(linker, optimizer)
     x, shared = T.dvector("x"), theano.shared(np.ones(3))
     h = x * 2
-    run = theano.function(
-        [x],
-        [x, revgrad.reverse(h, 1.0), h, revgrad.reverse(x, 5.0)],
-        mode=mode,
-        updates=[(shared, revgrad.reverse(h, 2.0))],
-    )
+    outputs = [x, revgrad.reverse(h, 1.0), h, revgrad.reverse(x, 5.0)]
+    updates = [(shared, revgrad.reverse(h, 2.0))]
+    run = theano.function([x], outputs, mode=theano.Mode(linker, optimizer), updates=updates)
     value = np.ones(3)
     arrays = [value, *run(value), shared.get_value(borrow=True)]
     for i, one in enumerate(arrays):
@@ -483,17 +414,12 @@ def test_a_parameter_that_is_reversed_and_updated(optimizer):
     w = theano.shared(np.array([1.0, 2.0]))
     y = revgrad.reverse(w, 0.5)
     cost = (y**2).sum() + (w**2).sum()
-    train = theano.function(
-        [],
-        [w, y, cost],
-        updates=[(w, y - 0.1 * theano.grad(cost, w))],
-        mode=theano.Mode("py", optimizer),
-    )
+    updates = [(w, y - 0.1 * theano.grad(cost, w))]
+    train = theano.function([], [w, y, cost], updates=updates, mode=theano.Mode("py", optimizer))
     expected = np.array([1.0, 2.0])
     for _ in range(3):
         old, same, value = train()
-        np.testing.assert_allclose(old, expected)
-        np.testing.assert_allclose(same, expected)
+        np.testing.assert_allclose([old, same], [expected, expected])
         np.testing.assert_allclose(value, 2 * (expected**2).sum())
         expected = expected - 0.1 * (2 - 0.5 * 2) * expected
     np.testing.assert_allclose(w.get_value(), expected)
@@ -505,9 +431,6 @@ def test_a_parameter_that_is_reversed_and_updated(optimizer):
 def test_the_names_of_the_package_and_their_examples():
     import revgrad_theano
 
-    assert dir(revgrad_theano) == revgrad_theano.__all__
-    for name in revgrad_theano.__all__:
-        assert getattr(revgrad_theano, name).__module__ == "revgrad_theano"
-    assert run_examples(revgrad_theano)
+    assert_public(revgrad_theano)
     with pytest.raises(AttributeError, match="has no attribute 'Reverse'; it has ReverseGradient"):
         revgrad_theano.Reverse
