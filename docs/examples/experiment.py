@@ -103,7 +103,14 @@ def select(args: argparse.Namespace, pairs: List[Tuple[str, str]]) -> Any:
     if done.returncode:
         sys.exit(done.returncode)  # it has said why
     return selection.select(
-        args.folder, pairs, args.record, args.splits, args.epochs, args.batch, quiet=True
+        args.folder,
+        pairs,
+        args.record,
+        args.splits,
+        args.epochs,
+        args.batch,
+        quiet=True,
+        lowest=args.lowest,
     )
 
 
@@ -240,6 +247,8 @@ def parse(style: str, arguments: Optional[Sequence[str]] = None) -> argparse.Nam
     text += "the other options of the network and the training are then those of the paper"
     sub.add_argument("--select", action="store_true", help=text)
     sub.add_argument("--splits", type=positive, default=selection.SPLITS, help="of --select")
+    text = "let --select take the lowest risk of all, not the largest λ within a standard error"
+    sub.add_argument("--lowest", action="store_true", help=text)
     record = "results/selection.jsonl"
     sub.add_argument("--record", default=record, help="file of the risks of --select, to resume")
 

@@ -7,9 +7,12 @@ hyper-parameters from those samples, as the source, to the source's samples, wit
 Its risk on the held-out part of the source, whose labels are known, is the reverse validation risk
 of the hyper-parameters. A λ that loses the labels on the way to the target or back has a high one.
 
-For each pair of domains, the risk is the mean over ``--splits``, and the lowest one selects: λ
-among nine values from .01 to 1 and 50 or 100 hidden units for the adversarial network, 50 or 100
-units for the plain one. The learning rate is .001 for each sample: a batch takes a step of SGD on
+For each pair of domains, the risk is the mean over ``--splits``. It selects λ among nine values from
+.01 to 1 and 50 or 100 hidden units for the adversarial network, 50 or 100 units for the plain one.
+The plain network takes the lowest risk. The adversarial one takes the largest λ whose risk is within
+one standard error of the lowest: the risk shows what a λ destroys and hardly what it gains on the
+target, and differs by less than its noise between most λ. This is the one-standard-error rule [1]_;
+``--lowest`` takes the lowest risk, as the paper does. The learning rate is .001 for each sample: a batch takes a step of SGD on
 the mean of its losses, with .001 times its size. Both networks stop early, on the held-out source
 and on the held-out target as η labels it.
 
@@ -21,6 +24,10 @@ trains with what it selected. By itself::
 The networks are those of ``by_hand.py``, in NumPy; `reverse_risk` takes one of any framework. It
 runs in one process for each core. The risks are appended to a file: run the same command again
 after an interruption, and it goes on.
+
+References
+----------
+.. [1] Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2009, section 7.10.1.
 """
 
 from __future__ import annotations
@@ -98,31 +105,41 @@ def reverse_risk(network: Any, problem: problems.Problem, settings: Settings, se
     return float(np.mean(network.predict(held[0]) != held[1]))
 
 
-def choose(rows: Iterable[Dict[str, Any]]) -> Dict[Pair, Dict[str, Dict[str, Any]]]:
-    """Return what has the lowest mean risk, for each pair and network.
+def choose(
+    rows: Iterable[Dict[str, Any]], lowest: bool = False
+) -> Dict[Pair, Dict[str, Dict[str, Any]]]:
+    """Return what the risks select, for each pair and network.
 
     Parameters
     ----------
     rows : iterable of dict
         ``source``, ``target``, ``features``, ``lam``, ``split`` and ``risk``.
+    lowest : bool, optional
+        Take the lowest mean risk. Otherwise the adversarial network takes the largest λ that has a
+        mean risk within one standard error of the lowest.
 
     Returns
     -------
     dict
         For each pair, ``features``, ``lam`` and ``risk`` of the ``"plain"`` network (λ = 0) and
-        of the ``"adversarial"`` one; of equal ones, the smallest.
+        of the ``"adversarial"`` one. Of sizes with that λ the one of the lower risk is taken, of
+        what is equal the smallest.
     """
-    risks: Dict[Tuple[str, str, str, int, float], List[float]] = {}
+    risks: Dict[Tuple[str, str, str], Dict[Tuple[float, int], List[float]]] = {}
     for row in rows:
-        name = "adversarial" if row["lam"] else "plain"
-        key = row["source"], row["target"], name, row["features"], row["lam"]
-        risks.setdefault(key, []).append(row["risk"])
+        key = row["source"], row["target"], "adversarial" if row["lam"] else "plain"
+        values = risks.setdefault(key, {}).setdefault((row["lam"], row["features"]), [])
+        values.append(row["risk"])
     found: Dict[Pair, Dict[str, Dict[str, Any]]] = {}
-    for (source, target, name, features, lam), values in sorted(risks.items()):
-        risk = round(float(np.mean(values)), 9)  # equal means differ by rounding
-        best = found.setdefault((source, target), {}).setdefault(name, {"risk": np.inf})
-        if risk < best["risk"]:
-            best.update(features=features, lam=lam, risk=risk)
+    for (source, target, name), grid in sorted(risks.items()):
+        means = {each: round(float(np.mean(grid[each])), 9) for each in sorted(grid)}
+        best = min(means, key=lambda each: means[each])
+        if not lowest and len(grid[best]) > 1:
+            limit = means[best] + np.std(grid[best], ddof=1) / len(grid[best]) ** 0.5
+            largest = max(lam for (lam, _), risk in means.items() if risk <= limit)
+            best = min((e for e in means if e[0] == largest), key=lambda each: means[each])
+        chosen = {"features": best[1], "lam": best[0], "risk": means[best]}
+        found.setdefault((source, target), {})[name] = chosen
     return found
 
 
@@ -135,6 +152,7 @@ def select(
     batch: int = 100,
     jobs: Optional[int] = None,
     quiet: bool = False,
+    lowest: bool = False,
 ) -> Dict[Pair, Dict[str, Dict[str, Any]]]:
     """Find the risks that a file does not have yet, append them to it, and choose.
 
@@ -154,6 +172,8 @@ def select(
         The number of processes, by default one for each core.
     quiet : bool, optional
         No progress bar.
+    lowest : bool, optional
+        That of `choose`.
 
     Returns
     -------
@@ -190,7 +210,7 @@ def select(
                 rows.append(row)
                 bar.update()
     chosen = set(wanted)
-    return choose(row for row in rows if tuple(row[field] for field in fields) in chosen)
+    return choose((row for row in rows if tuple(row[field] for field in fields) in chosen), lowest)
 
 
 def cores() -> int:
@@ -267,9 +287,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--batch", type=int, default=100, help="samples of each domain in a step")
     parser.add_argument("--jobs", type=int, help="processes; else one for each core")
     parser.add_argument("--record", default="results/selection.jsonl", help="file of the risks")
+    parser.add_argument("--lowest", action="store_true", help="take the lowest risk of all")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args(arguments)
-    how = {name: getattr(args, name) for name in ("splits", "epochs", "batch", "jobs")}
+    how = {name: getattr(args, name) for name in ("splits", "epochs", "batch", "jobs", "lowest")}
     quiet = args.quiet or not sys.stderr.isatty()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

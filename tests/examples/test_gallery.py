@@ -7,6 +7,7 @@ from support.processes import installed, python
 from support.programs import EXAMPLES, write_amazon
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not installed("theano"), reason="Theano is not installed")
 def test_a_short_gallery(tmp_path):
     reviews = tmp_path / "reviews"
