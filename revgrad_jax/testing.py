@@ -207,7 +207,7 @@ def _writing(fn: Any, copy: bool) -> Any:
     return written
 
 
-def _within(context: Callable[[], Any], function: Callable[..., Any]) -> Any:
+def _within(context: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """Run a function within a context."""
 
     def run(*arguments: Any) -> Any:
@@ -217,5 +217,5 @@ def _within(context: Callable[[], Any], function: Callable[..., Any]) -> Any:
     return run
 
 
-def _in_float64(function: Callable[..., Any]) -> Any:
+def _in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
     return _within(lambda: enable_x64(True), function)
