@@ -7,14 +7,15 @@ hyper-parameters from those samples, as the source, to the source's samples, wit
 Its risk on the held-out part of the source, whose labels are known, is the reverse validation risk
 of the hyper-parameters. A λ that loses the labels on the way to the target or back has a high one.
 
-For each pair of domains, the risk is the mean over ``--splits``. It selects λ among nine values from
-.01 to 1 and 50 or 100 hidden units for the adversarial network, 50 or 100 units for the plain one.
-The plain network takes the lowest risk. The adversarial one takes the largest λ whose risk is within
-one standard error of the lowest: the risk shows what a λ destroys and hardly what it gains on the
-target, and differs by less than its noise between most λ. This is the one-standard-error rule [1]_;
-``--lowest`` takes the lowest risk, as the paper does. The learning rate is .001 for each sample: a batch takes a step of SGD on
-the mean of its losses, with .001 times its size. Both networks stop early, on the held-out source
-and on the held-out target as η labels it.
+For each pair of domains, the risk is the mean over ``--splits``. It selects λ among nine values
+from .01 to 1 and 50 or 100 hidden units for the adversarial network, 50 or 100 units for the plain
+one. The plain network takes the lowest risk. The adversarial one takes the largest λ whose risk is
+within one standard error of the lowest [1]_: the risk shows what a λ destroys, and hardly what it
+gains on the target. ``--lowest`` takes the lowest risk, as the paper does.
+
+The learning rate is .001 for each sample: a batch takes a step of SGD on the mean of its losses,
+with .001 times its size. Both networks stop early, on the held-out source and on the held-out
+target as η labels it.
 
 ``python docs/examples/dann_torch.py amazon FOLDER --select``, in any framework, runs this, then
 trains with what it selected. By itself::

@@ -47,6 +47,7 @@ print(json.dumps([y.tolist(), gradient.tolist()]))
 """
 
 
+@pytest.mark.slow
 def test_the_backends_agree():
     found = {}
     for backend in ("tensorflow", "jax", "torch"):

@@ -65,7 +65,12 @@ def test_every_linker(linker, rewrites):
         np.testing.assert_allclose(run(VALUE), -value * SLOPE)
 
 
-@pytest.mark.parametrize("linker", LINKERS)
+SLOW = {"numba": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    "linker", [pytest.param(each, marks=SLOW.get(each, ())) for each in LINKERS]
+)
 def test_scan(linker):
     xs, lam = pt.dmatrix("xs"), pt.dscalar("lam")
     found = pytensor.scan(

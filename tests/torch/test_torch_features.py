@@ -50,7 +50,14 @@ def test_what_is_missing_is_not_declared_and_has_a_reason():
     assert not TorchBackend.capabilities & set(_features.UNSUPPORTED)
 
 
-@pytest.mark.parametrize("lam", ["0.5", "torch.tensor(0.5)", "revgrad.LambdaVariable(0.5)"])
+@pytest.mark.parametrize(
+    "lam",
+    [
+        pytest.param("0.5", marks=pytest.mark.slow),
+        pytest.param("torch.tensor(0.5)", marks=pytest.mark.slow),
+        "revgrad.LambdaVariable(0.5)",
+    ],
+)
 def test_without_the_feature_the_graph_breaks(lam):
     first, second = run(lam=lam, without=OLD, fullgraph=False)
     assert first == "[-1.0, -1.0]"
