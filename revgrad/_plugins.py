@@ -7,8 +7,6 @@ registered and called by itself, with a plugin manager of its own, and each fail
 stage at which it happened.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 from dataclasses import dataclass
@@ -198,8 +196,8 @@ def _call(hook: Any) -> List[BackendSpec]:
         if isinstance(result, BackendSpec):
             result = [result]
         if isinstance(result, (str, bytes, Mapping)) or not isinstance(result, Iterable):
-            kind = type(result).__name__
-            raise TypeError(f"{_HOOK} must return specs; got {result!r} ({kind})")
+            words = f"{_HOOK} must return specs; got {result!r} ({type(result).__name__})"
+            raise TypeError(words)
         specs.extend(result)
     if not results:  # pluggy drops None
         raise TypeError(f"{_HOOK} returned None; return its specs")

@@ -1,7 +1,5 @@
 """A check: a plain function of a harness that tests a backend for one clause."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Union
