@@ -102,7 +102,8 @@ class Schedule(abc.ABC):
         """Return λ at a `p` in [0, 1]; `revgrad.schedules._progress` describes the arguments."""
 
     def __mul__(self, scale: Any) -> "Scaled":
-        return Scaled(self, scale) if isinstance(scale, numbers.Real) else NotImplemented
+        real = isinstance(scale, numbers.Real)
+        return Scaled(self, scale) if real else NotImplemented
 
     __rmul__ = __mul__
 

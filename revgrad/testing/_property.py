@@ -14,9 +14,7 @@ def each_case(harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[
     for_all(harness, holds, draw, fixed_cases(harness, dtypes))
 
 
-def for_all(
-    harness: Harness, holds: Callable[[Any], None], draw: Callable[[Any], Any], fixed: Iterable[Any]
-) -> None:
+def for_all(harness: Harness, holds: Callable[..., None], draw: Any, fixed: Iterable[Any]) -> None:
     """Try a property on what `draw` makes of the strategies, and on fixed examples.
 
     The drawn ones come first: if one fails, the smallest that fails is reported.

@@ -41,7 +41,7 @@ def reversals(harness: Harness) -> Callable[[Case], Tuple[Any, Any]]:
     return lambda case: built(case.lam, case.x.shape, case.x.dtype.name)(case.x, case.g)
 
 
-def rejected(given: str, call: Callable[[], Any], kind: Any = InvalidLambdaError) -> Exception:
+def rejected(given: str, call: Callable[[], Any], kind: Any = InvalidLambdaError) -> Any:
     """Return the error of that kind that the call must raise."""
     try:
         call()
