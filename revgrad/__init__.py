@@ -6,8 +6,6 @@ package imports NumPy and its own modules: plugins are discovered at the first c
 them, and a framework is imported by the code that makes the values.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, List
 
 from revgrad import schedules

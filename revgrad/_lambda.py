@@ -1,7 +1,5 @@
 """Validation of λ and of factors: what is accepted, in which form, and the words of every error."""
 
-from __future__ import annotations
-
 import math
 import numbers
 from typing import Any, Optional, Sequence
@@ -116,10 +114,23 @@ def lambda_as_float(lam: Any) -> float:
     return value
 
 
+def is_real(value: Any) -> bool:
+    """Return whether `value` is a real number of Python or NumPy, and not a bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def as_float(value: Any) -> float:
+    """Return a real number as a float, an int that is too large for one as infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _normalize(value: Any, signed: bool) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return _normalize_array(value, signed)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if is_real(value):
         return _normalize_number(value, signed)
     for kind, advice in _NOT_NUMBERS:
         if isinstance(value, kind):
@@ -133,9 +144,7 @@ def _normalize(value: Any, signed: bool) -> Any:
 
 def _normalize_number(value: Any, signed: bool) -> float:
     try:
-        number = float(value)
-    except OverflowError:  # an int too large for a float
-        number = math.inf if value > 0 else -math.inf
+        number = as_float(value)
     except Exception as error:  # a third party's class of numbers
         raise _invalid(value, f"float() of it fails: {describe_error(error)}.", signed) from error
     if number < 0 and not signed:

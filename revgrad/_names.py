@@ -1,7 +1,5 @@
 """The names of public objects: where they are imported from, and how packages load them lazily."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from types import FunctionType
@@ -49,27 +47,23 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 def lazy_names(
     package: str, modules: Mapping[str, str], others: str = ""
 ) -> Tuple[Callable[[str], Any], Callable[[], List[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` of a package that loads its names on first use."""
-    return lambda name: lazy(package, modules, name, others), lambda: list(modules)
-
-
-def lazy(package: str, modules: Mapping[str, str], name: str, others: str = "") -> Any:
-    """Return an attribute of a package from the module that holds it, imported on first use.
+    """Return ``__getattr__`` and ``__dir__`` of a package that loads its names on first use.
 
     A framework that is missing is an error that names the extra which installs it, or that says
     `others` if it is another module than that framework.
     """
-    if name not in modules:
-        raise AttributeError(
-            f"module {package!r} has no attribute {name!r}; it has {', '.join(sorted(modules))}"
-        )
-    try:
-        module = importlib.import_module(f"{package}.{modules[name]}")
-    except ModuleNotFoundError as error:
-        extra = package.rpartition("_")[2]
-        advice = others if others and error.name != extra else f"pip install 'revgrad[{extra}]'"
-        raise ModuleNotFoundError(
-            f"{package}.{name} needs {error.name}, which is not installed: {advice}",
-            name=error.name,
-        ) from error
-    return getattr(module, name)
+
+    def load(name: str) -> Any:
+        if name not in modules:
+            known = ", ".join(sorted(modules))
+            raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {known}")
+        try:
+            module = importlib.import_module(f"{package}.{modules[name]}")
+        except ModuleNotFoundError as error:
+            missing, extra = error.name, package.rpartition("_")[2]
+            advice = others if others and missing != extra else f"pip install 'revgrad[{extra}]'"
+            words = f"{package}.{name} needs {missing}, which is not installed: {advice}"
+            raise ModuleNotFoundError(words, name=missing) from error
+        return getattr(module, name)
+
+    return load, lambda: list(modules)

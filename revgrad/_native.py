@@ -1,21 +1,10 @@
 """`Native`, the adapter of one framework, and `resolve`, which brings λ to the form of an `x`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 
-from revgrad._lambda import (
-    SWAPPED,
-    Shape,
-    _normalize,
-    cast_lambda,
-    check_lambda_shape,
-    no_gradient_error,
-    not_real_error,
-    unknown_lambda_error,
-)
+from revgrad import _lambda
 from revgrad._variable import LambdaVariable
 from revgrad.exceptions import InvalidLambdaError
 
@@ -56,10 +45,10 @@ class Native:
         # Kind "V" with a scalar type of its own is a float of an extension: bfloat16 of ml_dtypes.
         extension = dtype.kind == "V" and not issubclass(dtype.type, np.void)
         if dtype.kind not in "fc" and not extension:
-            raise no_gradient_error(x, dtype)
+            raise _lambda.no_gradient_error(x, dtype)
         return np.zeros(0, dtype).real.dtype
 
-    def shape(self, value: Any) -> Shape:
+    def shape(self, value: Any) -> _lambda.Shape:
         """Return the shape of a value, None for each length that is not known yet.
 
         Parameters
@@ -94,7 +83,7 @@ class Native:
         InvalidLambdaError
             If an element is too large for the dtype.
         """
-        return cast_lambda(value, self.dtype(x))
+        return _lambda.cast_lambda(value, self.dtype(x))
 
     def is_value(self, value: object) -> bool:
         """Say whether the framework takes this object as an in-graph λ.
@@ -273,18 +262,20 @@ def resolve(x: Any, lam: Any, native: Native, signed: bool = False) -> Any:
         lam = native.read_variable(lam, x)
         known = not isinstance(lam, float)
     elif not known:
-        lam = _normalize(lam, signed)
+        lam = _lambda._normalize(lam, signed)
         if not isinstance(lam, (float, np.ndarray)):
-            error = unknown_lambda_error(lam, native.lambda_words, signed)
-            raise InvalidLambdaError(f"{error}{SWAPPED}") if native.shape(x) == () else error
+            error = _lambda.unknown_lambda_error(lam, native.lambda_words, signed)
+            raise (
+                InvalidLambdaError(f"{error}{_lambda.SWAPPED}") if native.shape(x) == () else error
+            )
     if known:
         if not native.is_real(lam):
-            raise not_real_error(lam.dtype, signed)
+            raise _lambda.not_real_error(lam.dtype, signed)
         number = native.known_number(lam)
         if number is None:
-            check_lambda_shape(native.shape(lam), native.shape(x), signed)
+            _lambda.check_lambda_shape(native.shape(lam), native.shape(x), signed)
             return native.cast(lam, x)
-        lam = _normalize(number, signed)
+        lam = _lambda._normalize(number, signed)
     if isinstance(lam, np.ndarray):
-        check_lambda_shape(lam.shape, native.shape(x), signed)
+        _lambda.check_lambda_shape(lam.shape, native.shape(x), signed)
     return native.constant(lam, x)

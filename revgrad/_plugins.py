@@ -7,8 +7,7 @@ registered and called by itself, with a plugin manager of its own, and each fail
 stage at which it happened.
 """
 
-from __future__ import annotations
-
+import functools
 import importlib.metadata
 import os
 from dataclasses import dataclass
@@ -147,7 +146,7 @@ def entry_points() -> Iterator[Tuple[str, str, Callable[[], Any]]]:
         try:
             entry_points = list(distribution.entry_points)
         except Exception as error:  # what a malformed file raises differs from Python to Python
-            yield name, where, _raising(error)
+            yield name, where, functools.partial(_fail, error)
             continue
         for entry_point in entry_points:
             # The first on the path wins, as it does for an import: an installed copy and a source
@@ -168,11 +167,8 @@ def _name_of(distribution: importlib.metadata.Distribution) -> Tuple[str, str]:
     return name or "unknown", f"{name or 'unknown'} {version or '(no version)'}"
 
 
-def _raising(error: Exception) -> Callable[[], Any]:
-    def load() -> Any:
-        raise ValueError(f"its entry_points.txt does not parse: {error!r}") from error
-
-    return load
+def _fail(error: Exception) -> Any:
+    raise ValueError(f"its entry_points.txt does not parse: {error!r}") from error
 
 
 def _register(plugin: Any, name: str) -> Any:

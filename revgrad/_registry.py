@@ -4,8 +4,6 @@ The warm path is one look-up in a weak dictionary keyed by type: no lock and no 
 else happens once in a process, or once for each new type.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import numbers
@@ -17,17 +15,12 @@ import warnings
 import weakref
 from typing import Any, Dict, Iterator, List, Mapping, MutableMapping, Optional, Type
 
+from revgrad import exceptions
 from revgrad._lambda import SWAPPED, describe_value, short_repr
 from revgrad._names import did_you_mean
 from revgrad._tracers import evaluated_while_traced
 from revgrad.backend import Backend, BackendSpec
-from revgrad.exceptions import (
-    AmbiguousBackendError,
-    BackendUnavailableError,
-    PluginWarning,
-    UnsupportedTypeError,
-    describe_error,
-)
+from revgrad.exceptions import describe_error
 
 _NUMPY = BackendSpec(
     "numpy", ("numpy:ndarray", "numpy:generic"), "revgrad.reference:NumpyBackend", "numpy"
@@ -87,7 +80,7 @@ class Registry:
             finally:
                 self._discovering = False
         for message in (*map(str, failures), *_plugins.unknown_disabled()):
-            warnings.warn(message, PluginWarning, stacklevel=_level_of_the_caller())
+            warnings.warn(message, exceptions.PluginWarning, stacklevel=_level_of_the_caller())
 
     def register(self, spec: BackendSpec) -> None:
         """Add a backend; see `revgrad.register`."""
@@ -140,7 +133,7 @@ class Registry:
             source = self.sources.get(spec.name)
             extra = _plugins.extra_of(source.distribution, spec.name) if source else ""
             how = f": pip install {extra!r}" if extra else ""
-            raise BackendUnavailableError(
+            raise exceptions.BackendUnavailableError(
                 f"The backend {spec.name!r} does not load: its factory {spec.factory} failed with "
                 f"{describe_error(error, 1000)}.{needs} Install what is missing{how}. Call "
                 f"revgrad.unregister({spec.name!r}) to do without it."
@@ -182,7 +175,7 @@ class Registry:
         rivals = [each for each in others if each in equals or root in map(_root, each.claims)]
         if rivals:
             names = " and ".join(repr(each.name) for each in [spec, *rivals])
-            raise AmbiguousBackendError(
+            raise exceptions.AmbiguousBackendError(
                 f"The backends {names} all claim the same class, or classes of the package "
                 f"{root!r}, so none is chosen for a {_name(kind)}. Name one, "
                 f"reverse(x, lam, backend={spec.name!r}), or leave the others out: "
@@ -191,17 +184,17 @@ class Registry:
             )
         return spec
 
-    def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> UnsupportedTypeError:
+    def _unsupported(self, kind: type, specs: Mapping[str, BackendSpec]) -> Exception:
         known = "; ".join(f"{spec.name} ({', '.join(spec.claims)})" for spec in specs.values())
-        return UnsupportedTypeError(
+        return exceptions.UnsupportedTypeError(
             f"No backend claims the type {_name(kind)}.{_advice(kind)} Known backends: {known}."
             f"{self._broken()} Pass a value of one of these frameworks (a number: "
             "numpy.asarray(x)), install the plugin of yours, or name a backend: "
             "reverse(x, lam, backend=...)."
         )
 
-    def _unknown(self, name: object) -> BackendUnavailableError:
-        return BackendUnavailableError(
+    def _unknown(self, name: object) -> Exception:
+        return exceptions.BackendUnavailableError(
             f"There is no backend named {short_repr(name)}."
             f"{did_you_mean(name, self._specs) if isinstance(name, str) else ''} Known backends: "
             f"{', '.join(self._specs)}.{self._broken()} Install the plugin that has it."

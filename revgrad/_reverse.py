@@ -1,7 +1,5 @@
 """`reverse` and `scale_gradient`, and the functions around them."""
 
-from __future__ import annotations
-
 from typing import Any, Optional, TypeVar
 
 from revgrad._registry import registry
@@ -77,12 +75,9 @@ def reverse(x: X, lam: Lambda, *, backend: Optional[str] = None) -> X:
     array([ 1., -0.])
     """
     # The warm path: one look-up by type, and the backend's own call.
-    if backend is None:
-        chosen = registry.by_type.get(type(x))
-        if chosen is None:
-            chosen = registry.find(type(x))
-    else:
-        chosen = registry.get_backend(backend)
+    chosen = registry.by_type.get(type(x)) if backend is None else registry.get_backend(backend)
+    if chosen is None:
+        chosen = registry.find(type(x))
     return chosen.reverse(x, lam)  # type: ignore[no-any-return]
 
 
@@ -130,12 +125,9 @@ def scale_gradient(x: X, factor: Lambda, *, backend: Optional[str] = None) -> X:
     >>> revgrad.scale_gradient(np.array([1.0, -0.0]), -0.1)
     array([ 1., -0.])
     """
-    if backend is None:
-        chosen = registry.by_type.get(type(x))
-        if chosen is None:
-            chosen = registry.find(type(x))
-    else:
-        chosen = registry.get_backend(backend)
+    chosen = registry.by_type.get(type(x)) if backend is None else registry.get_backend(backend)
+    if chosen is None:
+        chosen = registry.find(type(x))
     return chosen.scale_gradient(x, factor)  # type: ignore[no-any-return]
 
 

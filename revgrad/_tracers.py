@@ -7,8 +7,6 @@ that it calls, discovery and imports included; so does `paddle.jit.to_static`. E
 attribute of the function first.
 """
 
-from __future__ import annotations
-
 from typing import Any, Callable, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])

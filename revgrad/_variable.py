@@ -104,14 +104,11 @@ The gradient is multiplied by -λ already: pass 1, not -1.
         InvalidLambdaError
             If the framework has no such cell.
         """
-        try:
-            return self._cells[native]
-        except KeyError:
-            pass
-        with self._lock:
-            if native not in self._cells:
-                self._cells[native] = native.new_cell(self._value)
-            return self._cells[native]
+        if native not in self._cells:
+            with self._lock:
+                if native not in self._cells:  # another thread was faster
+                    self._cells[native] = native.new_cell(self._value)
+        return self._cells[native]
 
     def __float__(self) -> float:
         return self._value

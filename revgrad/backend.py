@@ -1,7 +1,5 @@
 """What a backend author writes against: `BackendSpec`, `Backend` and a few helpers."""
 
-from __future__ import annotations
-
 import abc
 import re
 from dataclasses import dataclass

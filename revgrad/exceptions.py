@@ -3,8 +3,6 @@
 Every message says what was seen, what is known, and what to do next.
 """
 
-from __future__ import annotations
-
 
 class RevgradError(Exception):
     """Base of every error that revgrad raises by its own decision."""

@@ -1,15 +1,13 @@
 """The hook that a plugin implements, and pluggy's markers for it."""
 
-from __future__ import annotations
-
 from typing import Iterable
 
 import pluggy
 
 from revgrad.backend import BackendSpec
 
+# The name of the entry-point group, of the hook prefix and of the project: one word.
 PROJECT = "revgrad"
-"""The name of the entry-point group, of the hook prefix and of the project: one word."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

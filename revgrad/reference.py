@@ -13,8 +13,6 @@ A linear feature and a linear domain score, differentiated by hand:
 array([-1., -1., -1.])
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

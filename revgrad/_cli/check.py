@@ -1,10 +1,8 @@
 """``revgrad check``: run the checks of the contract without pytest."""
 
-from __future__ import annotations
-
-import importlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from revgrad._cli import console, isolation
@@ -115,11 +113,7 @@ def _checked(name: str, disable: Sequence[str]) -> Entry:
         if last.outcome == "running":
             reason = f"{last.clause} {last.check}: {done.how} while the check was run"
             outcomes.append(replace(last, outcome="failed", reason=reason))
-    try:
-        importlib.import_module("revgrad.testing.strategies")
-    except ImportError:  # of hypothesis
-        return Entry(name, None, "checked", False, outcomes)
-    return Entry(name, None, "checked", True, outcomes)
+    return Entry(name, None, "checked", find_spec("hypothesis") is not None, outcomes)
 
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:

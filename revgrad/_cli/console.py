@@ -1,14 +1,12 @@
 """What the commands print: colour and boxes on a terminal, plain text anywhere else."""
 
-from __future__ import annotations
-
-import argparse
 import functools
 import json
 import platform
 import re
 import sys
 import textwrap
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from dataclasses import asdict
 from typing import Any, Collection, Sequence
 
@@ -39,9 +37,7 @@ _STYLES = {
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|(?!\n)[\x00-\x1f\x7f]")
 
 parser = functools.partial(
-    argparse.ArgumentParser,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-    allow_abbrev=False,
+    ArgumentParser, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
 )
 
 

@@ -1,7 +1,5 @@
 """The doctor: what is installed, what is broken, and why."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import List, Sequence, Tuple
 
@@ -88,14 +86,13 @@ def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:
             console.line(f"\nREVGRAD_DISABLE {text}: {', '.join(names)}.")
     for entry in entries:
         name = f"backend {entry.backend}" if entry.backend else f"plugin {entry.plugin}"
-        if entry.state != "broken":
-            if entry.advice:
-                console.line(f"\n{name}: {entry.advice}")
-            continue
-        console.line(f"\n{name} is broken, at stage {entry.stage!r}:", "broken")
-        console.line(f"{entry.error}\nWhat to do: {entry.advice}", indent=2)
-        if tracebacks and entry.traceback:
-            console.line(f"\n{entry.traceback.rstrip()}", "dim", indent=4)
+        if entry.state == "broken":
+            console.line(f"\n{name} is broken, at stage {entry.stage!r}:", "broken")
+            console.line(f"{entry.error}\nWhat to do: {entry.advice}", indent=2)
+            if tracebacks and entry.traceback:
+                console.line(f"\n{entry.traceback.rstrip()}", "dim", indent=4)
+        elif entry.advice:
+            console.line(f"\n{name}: {entry.advice}")
     if not tracebacks and any(entry.state == "broken" for entry in entries):
         console.line("\nThe whole tracebacks: revgrad --traceback")
     console.line(f"\nDocumentation: {console.DOCUMENTATION}")

@@ -4,8 +4,6 @@ A backend may crash, exit, hang or print when it is loaded, and two frameworks m
 process. So the commands load each one in a process of its own; see `revgrad._cli.worker`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The command line: ``python -m revgrad``, installed as ``revgrad`` too."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """``revgrad schedule``: λ from the first step to the last, as a table, as CSV or as a figure."""
 
-from __future__ import annotations
-
 import argparse
 import csv
 import importlib

@@ -3,8 +3,6 @@
 It does what a user's process does. It reports in a file of its own, because frameworks print.
 """
 
-from __future__ import annotations
-
 import contextlib
 import faulthandler
 import importlib.util

@@ -19,7 +19,8 @@ Delayed(schedule=Scaled(schedule=Dann(gamma=10.0, low=0.0, high=1.0), scale=0.5)
 hold=0.0)
 """
 
-from revgrad.schedules._base import Scaled, Schedule, from_dict
+from revgrad._names import set_modules
+from revgrad.schedules._base import KINDS, Scaled, Schedule, from_dict
 from revgrad.schedules._joins import Constant, Delayed, Piecewise, Sequential
 from revgrad.schedules._progress import progress
 from revgrad.schedules._ramps import Cosine, Dann, Exponential, InverseDecay, Linear, Polynomial
@@ -40,3 +41,5 @@ __all__ = [
     "from_dict",
     "progress",
 ]
+set_modules(globals())
+KINDS.update({kind.__name__: kind for kind in Schedule.__subclasses__()})

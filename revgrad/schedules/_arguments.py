@@ -1,32 +1,16 @@
 """Validation of arguments. Each function returns the argument in one form, or raises ValueError."""
 
-from __future__ import annotations
-
 import math
-import numbers
 import operator
 import sys
 from typing import Any, Mapping, Sequence, Tuple
 
-from revgrad._lambda import describe_value
+from revgrad._lambda import as_float, describe_value, is_real
 
 
 def invalid(what: str, expected: str, value: Any, advice: str = "") -> ValueError:
     """Build the error for an argument, `what`, that is not what is expected."""
     return ValueError(f"{what} must be {expected}; got {describe_value(value)}.{advice}")
-
-
-def is_real(value: Any) -> bool:
-    """Return whether `value` is a real number of Python or NumPy, and not a bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def as_float(value: Any) -> float:
-    """Return a real number as a float, an int that is too large for one as infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def as_number(what: str, value: Any, positive: bool = False, most: float = math.inf) -> float:

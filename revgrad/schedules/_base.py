@@ -12,24 +12,22 @@ from typing import Any, Callable, ClassVar, Dict, Mapping, Tuple, Type, overload
 
 import numpy as np
 
-from revgrad._lambda import describe_value, lambda_as_float, normalize_lambda, short_repr
-from revgrad._names import did_you_mean, set_module
+from revgrad._lambda import describe_value, is_real, lambda_as_float, normalize_lambda, short_repr
+from revgrad._names import did_you_mean
 from revgrad.exceptions import InvalidLambdaError
-from revgrad.schedules._arguments import as_number, check_schedule, is_real
+from revgrad.schedules._arguments import as_number, check_schedule
 from revgrad.schedules._progress import Number, X, clip, evaluate
 
 Callback = Callable[[Any], Any]
 
-public = set_module("revgrad.schedules")
 
+# How many schedules may contain one another in what `from_dict` reads.
 DEPTH = 100
-"""How many schedules may contain one another in what `from_dict` reads."""
 
+# The classes that `from_dict` knows, by name: those of this package.
 KINDS: Dict[str, "Type[Schedule]"] = {}
-"""The classes that `from_dict` knows, by name."""
 
 
-@public
 class Schedule(abc.ABC):
     """The base class of all schedules: a pure map from progress p in [0, 1] to λ.
 
@@ -46,12 +44,6 @@ class Schedule(abc.ABC):
 
     __array_ufunc__ = None  # else NumPy would multiply a NumPy scalar by a schedule
     _positive: ClassVar[Tuple[str, ...]] = ()
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Make each class of this package public, and known to `from_dict`."""
-        super().__init_subclass__(**options)
-        if cls.__module__.startswith("revgrad.schedules."):
-            KINDS[cls.__name__] = public(cls)
 
     def __post_init__(self) -> None:
         """Validate the fields: schedules, and numbers >= 0, or > 0 if named in `_positive`."""
@@ -165,7 +157,6 @@ class Scaled(Schedule):
         return number(self.scale) * value_of(self.schedule, p, xp, number)
 
 
-@public
 def from_dict(plain: Mapping[str, Any]) -> Schedule:
     """Return the schedule that a plain dict describes; the inverse of `Schedule.to_dict`.
 

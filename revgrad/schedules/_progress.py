@@ -5,8 +5,6 @@ A formula is a function ``formula(x, xp, number)``, written with arithmetic and 
 through ``number``, which gives the number the dtype of `x` where the framework would not.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 import sys
@@ -14,12 +12,11 @@ from typing import Any, Callable, TypeVar, overload
 
 import numpy as np
 
-from revgrad._lambda import describe_value
-from revgrad._names import set_module
+from revgrad._lambda import as_float, describe_value, is_real
 from revgrad._registry import registry
 from revgrad._tracers import not_rewritten
 from revgrad.exceptions import UnsupportedTypeError
-from revgrad.schedules._arguments import as_float, as_integer, is_real
+from revgrad.schedules._arguments import as_integer
 
 Number = Callable[[float], Any]
 Formula = Callable[[Any, Any, Number], Any]
@@ -36,7 +33,6 @@ def progress(step: float, total_steps: int) -> float: ...
 def progress(step: X, total_steps: int) -> X: ...
 
 
-@set_module("revgrad.schedules")
 def progress(step: Any, total_steps: int) -> Any:
     """Return the progress of a training run: ``step / total_steps``, clipped to [0, 1].
 
@@ -115,18 +111,14 @@ def evaluate(formula: Formula, x: Any, name: str) -> Any:
     if isinstance(x, np.ndarray):
         return _on_array(formula, x, name)
     if is_real(x):
-        return _on_number(formula, x, name)
+        value = as_float(x)
+        if math.isnan(value):
+            raise _invalid(name, x, "Check the code that computed it.")
+        with np.errstate(over="ignore", under="ignore"):
+            return float(formula(value, np, float))
     if isinstance(x, _NEVER_IN_GRAPH):
         raise _invalid(name, x, "Convert it with float() or numpy.asarray() first.")
     return _in_graph(formula, x, name)
-
-
-def _on_number(formula: Formula, x: Any, name: str) -> float:
-    value = as_float(x)
-    if math.isnan(value):
-        raise _invalid(name, x, "Check the code that computed it.")
-    with np.errstate(over="ignore", under="ignore"):
-        return float(formula(value, np, float))
 
 
 def _on_array(formula: Formula, x: Any, name: str) -> Any:

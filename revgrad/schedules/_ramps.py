@@ -64,8 +64,7 @@ class Dann(Schedule):
             )
 
     def _curve(self, p: Any, xp: Any, number: Number) -> Any:
-        t = xp.tanh(number(self.gamma / 2) * p)
-        return lerp(self.low, self.high, t, xp, number)
+        return lerp(self.low, self.high, xp.tanh(number(self.gamma / 2) * p), xp, number)
 
 
 @dataclass(frozen=True)

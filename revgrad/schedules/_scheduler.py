@@ -1,21 +1,17 @@
 """`LambdaScheduler`: sets λ along a schedule, step by step."""
 
-from __future__ import annotations
-
 import math
 import threading
 import warnings
 from typing import Any, Dict, Iterator, Mapping, Optional
 
 from revgrad._lambda import describe_value
-from revgrad._names import set_module
 from revgrad._variable import LambdaVariable
 from revgrad.schedules._arguments import as_integer, as_number, check_schedule, invalid
 from revgrad.schedules._base import Callback, call_schedule, encode, schedule_name
 from revgrad.schedules._progress import progress
 
 
-@set_module("revgrad")
 class LambdaScheduler:
     """Drives a `LambdaVariable` along a schedule.
 

@@ -4,8 +4,6 @@ A backend author writes a `Harness` and runs ``revgrad check NAME``, or one test
 `conformance`. `check_flow` is for people who train: it checks that a reversed gradient arrives.
 """
 
-from __future__ import annotations
-
 from revgrad.exceptions import ConformanceError
 from revgrad.testing import checks
 from revgrad.testing._check import CHECKS, Result, load_harness, run_check

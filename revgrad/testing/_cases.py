@@ -1,7 +1,5 @@
 """The inputs of the checks, and how what comes out is compared."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Iterator, Sequence, Tuple
 
@@ -12,8 +10,8 @@ from revgrad._lambda import describe_value
 from revgrad.testing._check import mismatch
 from revgrad.testing.harness import Harness, Run
 
+# Every kind of float: 0.1 has another neighbour in each dtype, 1e-40 is subnormal in float32.
 SPECIAL = (1.0, 1.5, -2.25, 0.1, 1e30, 0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40)
-"""Every kind of float: 0.1 has another neighbour in each dtype, 1e-40 is subnormal in float32."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,15 @@ class Case:
 
 
 def numpy_dtype(name: str) -> Any:
-    """Return the dtype of that name; bfloat16 is that of ml_dtypes."""
+    """Return the dtype of that name; ml_dtypes adds bfloat16 to those of NumPy."""
     if name == "bfloat16":
-        import ml_dtypes  # type: ignore[import-not-found, unused-ignore]
-
-        return np.dtype(ml_dtypes.bfloat16)
+        import ml_dtypes  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
     return np.dtype(name)
+
+
+def some(shape: Tuple[int, ...], dtype: str) -> Any:
+    """Return an array of that shape, with 1, 2, 3, ... in it."""
+    return np.arange(1, 1 + int(np.prod(shape))).reshape(shape).astype(numpy_dtype(dtype))
 
 
 def floating(name: str) -> Any:
@@ -133,3 +134,10 @@ def pulled_back(g: Any, lam: Any) -> Any:
     """Return what the contract in NumPy says, overflow being what it is."""
     with np.errstate(all="ignore"):
         return np.asarray(reference.pullback(g, lam))
+
+
+def expect_both(harness: Harness, given: object, came: Any, x: Any, g: Any, factor: Any) -> None:
+    """Demand what a program must return: `x` as the value, the factor times `g` as the gradient."""
+    expect(harness, given, came[0], x)
+    with np.errstate(all="ignore"):
+        expect(harness, given, came[1], np.asarray(reference.scaled_pullback(g, factor)))

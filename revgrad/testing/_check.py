@@ -1,7 +1,5 @@
 """A check: a plain function of a harness that tests a backend for one clause."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Dict, Mapping, Optional, Union
@@ -71,8 +69,7 @@ def check(clause: str, needs: str = "") -> Callable[[Callable[[Harness], None]],
                 words = f"{title}\n  it raised {type(error).__name__}: {error}"
                 raise ConformanceError(words) from error
 
-        checked.clause = clause  # type: ignore[attr-defined]
-        checked.needs = needs  # type: ignore[attr-defined]
+        vars(checked).update(clause=clause, needs=needs)
         CHECKS[function.__name__] = checked
         return checked
 

@@ -1,7 +1,6 @@
 """A property of a backend, tried on many inputs: with hypothesis where it is installed."""
 
-from __future__ import annotations
-
+from importlib.util import find_spec
 from typing import Any, Callable, Iterable, Sequence
 
 from revgrad.testing._cases import Case, fixed_cases
@@ -15,34 +14,28 @@ def each_case(harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[
     for_all(harness, holds, draw, fixed_cases(harness, dtypes))
 
 
-def for_all(
-    harness: Harness, holds: Callable[[Any], None], draw: Callable[[Any], Any], fixed: Iterable[Any]
-) -> None:
+def for_all(harness: Harness, holds: Callable[..., None], draw: Any, fixed: Iterable[Any]) -> None:
     """Try a property on what `draw` makes of the strategies, and on fixed examples.
 
     The drawn ones come first: if one fails, the smallest that fails is reported.
     """
-    if harness.examples:
-        try:
-            import hypothesis
+    if harness.examples and find_spec("hypothesis"):
+        import hypothesis
 
-            from revgrad.testing import strategies  # it needs hypothesis
-        except ImportError:
-            pass
-        else:
-            # Deterministic, and without a trace on disk or on the screen: the error says it all.
-            settings = hypothesis.settings(
-                max_examples=harness.examples,
-                derandomize=True,
-                database=None,
-                deadline=None,
-                report_multiple_bugs=False,
-                print_blob=False,
-                phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
-                verbosity=hypothesis.Verbosity.quiet,
-                suppress_health_check=list(hypothesis.HealthCheck),
-            )
-            given: Any = hypothesis.given(draw(strategies))
-            settings(given(holds))()
+        from revgrad.testing import strategies
+
+        # Deterministic, so without a trace on disk, or on the screen: the error says it all.
+        settings = hypothesis.settings(
+            max_examples=harness.examples,
+            derandomize=True,
+            deadline=None,
+            report_multiple_bugs=False,
+            print_blob=False,
+            phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+            verbosity=hypothesis.Verbosity.quiet,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        given: Any = hypothesis.given(draw(strategies))
+        settings(given(holds))()
     for example in fixed:
         holds(example)

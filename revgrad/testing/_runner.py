@@ -1,7 +1,5 @@
 """`run_checks` without pytest, `conformance` with it."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 

@@ -1,7 +1,5 @@
 """`Harness`: what an author supplies so that the checks can run on a backend."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from revgrad._reverse import reverse, scale_gradient
@@ -10,42 +8,38 @@ __all__ = ["CAPABILITIES", "Harness"]
 
 Shape = Tuple[int, ...]
 
+# Maps a value of the framework to a value of the framework.
 Function = Callable[[Any], Any]
-"""Maps a value of the framework to a value of the framework."""
 
+# Maps a value of the framework and λ to a value of the framework.
 OfLambda = Callable[[Any, Any], Any]
-"""Maps a value of the framework and λ to a value of the framework."""
 
+# Maps two NumPy arrays to two NumPy arrays.
 Run = Callable[[Any, Any], Tuple[Any, Any]]
-"""Maps two NumPy arrays to two NumPy arrays."""
 
+# By the name of what was done to a program.
 Programs = Mapping[str, Run]
-"""By the name of what was done to a program."""
 
+# Maps an array and a sequence of arrays to a sequence of arrays and an array.
 RunAll = Callable[[Any, Sequence[Any]], Tuple[Sequence[Any], Any]]
-"""Maps an array and a sequence of arrays to a sequence of arrays and an array."""
 
-CAPABILITIES: Dict[str, Tuple[str, ...]] = {
-    "compilations": ("compilations",),
-    "copies": ("copies",),
-    "forward_mode": ("forward_mode",),
-    "graph_lambda": ("graph_lambda", "lambda_gradient"),
-    "half_precision": (),
-    "in_place": ("in_place",),
-    "known_lambda": ("constant",),
-    "lambda_array": (),
-    "layers": ("layers", "assigned"),
-    "modes": ("modes",),
-    "operations": ("operations",),
-    "rewritten": ("rewritten",),
-    "schedules": ("scalar_program",),
-    "second_order": ("second_order",),
-    "several_outputs": ("several_outputs",),
-    "subclasses": ("instances",),
-    "threads": (),
-    "vectorised": ("vectorised",),
-    "views": ("views",),
+# Most need the method of their name; the others need some that are named otherwise, or none.
+_METHODS: Dict[str, Tuple[str, ...]] = {
+    name: (name,)
+    for name in """compilations copies forward_mode in_place modes operations rewritten second_order
+    several_outputs vectorised views""".split()
 }
+_METHODS.update(
+    graph_lambda=("graph_lambda", "lambda_gradient"),
+    half_precision=(),
+    known_lambda=("constant",),
+    lambda_array=(),
+    layers=("layers", "assigned"),
+    schedules=("scalar_program",),
+    subclasses=("instances",),
+    threads=(),
+)
+CAPABILITIES = dict(sorted(_METHODS.items()))
 """What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
 
 
@@ -198,10 +192,8 @@ class Harness:
         value of the framework
             Of the shape and dtype of the values.
         """
-        total = values[0] * weights[0]
-        for value, weight in zip(values[1:], weights[1:]):
-            total = total + value * weight
-        return total
+        first, *others = (value * weight for value, weight in zip(values, weights))
+        return sum(others, first)
 
     def values(self) -> Iterable[Any]:
         """Return one value of each further class that users reverse, for the check of the claims.

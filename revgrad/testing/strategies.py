@@ -4,8 +4,6 @@ This module needs hypothesis: ``pip install 'revgrad[testing]'``. Without it the
 fixed cases alone.
 """
 
-from __future__ import annotations
-
 from typing import Any, Sequence, Tuple
 
 import hypothesis.strategies as st

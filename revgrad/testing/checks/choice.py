@@ -1,7 +1,5 @@
 """The checks on the spec and the choice by type: C18 to C20."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -21,8 +19,8 @@ from revgrad.testing.harness import Harness
 
 THREADS = 16
 
+# The seconds that importing a plugin and calling its hook may take; it is some milliseconds.
 LIGHT = 1.0
-"""The seconds that importing a plugin and calling its hook may take; it is some milliseconds."""
 
 _DISCOVER = """
 import contextlib, json, sys, sysconfig, time, warnings
@@ -77,8 +75,8 @@ def claims_resolve(harness: Harness) -> None:
         except UnsupportedTypeError as error:
             raise mismatch(given, f"the backend {harness.backend!r}", error) from error
         if chosen is not backend:
-            name = type(chosen).__qualname__
-            raise mismatch(given, f"the backend {harness.backend!r}", f"a {name}")
+            came = f"a {type(chosen).__qualname__}"
+            raise mismatch(given, f"the backend {harness.backend!r}", came)
     for value in harness.values():
         harness.reverse(value, 0.3)
 
@@ -100,10 +98,8 @@ def light_discovery(harness: Harness) -> None:
 def _discovered(harness: Harness, given: str) -> Tuple[List[str], float]:
     """Return the packages that the plugin imports in a new process, and the seconds it takes."""
     command = [sys.executable, "-c", _DISCOVER, json.dumps(asdict(registry.spec(harness.backend)))]
-    path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        command, env=path, capture_output=True, encoding="utf-8", errors="replace"
-    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode != 0:
         raise mismatch(given, "no error", done.stderr.strip())
     imported, seconds = json.loads(done.stdout.strip().splitlines()[-1])
@@ -139,8 +135,7 @@ def thread_safe(harness: Harness) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         futures = [pool.submit(work, number) for number in range(THREADS)]
-    errors = [future.exception() for future in futures]
-    for error in errors:
+    for error in [future.exception() for future in futures]:
         # A broken barrier says only that another thread has failed.
         if error and not isinstance(error, threading.BrokenBarrierError):
             raise error

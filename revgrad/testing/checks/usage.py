@@ -4,35 +4,35 @@ Several outputs, in-place writes, layers that are copied and assigned to, modes,
 of the framework.
 """
 
-from __future__ import annotations
-
 import functools
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, ItemsView, Mapping, Tuple
 
 import numpy as np
 
 from revgrad._variable import LambdaVariable
 from revgrad.exceptions import InvalidLambdaError
-from revgrad.testing._cases import as_array, describe_array, expect, pulled_back, run_of
+from revgrad.testing._cases import as_array, describe_array, expect, expect_both, run_of, some
 from revgrad.testing._check import check, mismatch
-from revgrad.testing.checks.values import rejected, some
-from revgrad.testing.harness import Harness, Programs
+from revgrad.testing.checks.values import rejected
+from revgrad.testing.harness import Harness
 
 UNUSABLE = (-1.0, np.nan, np.inf)
 
 
-def expect_gradients(harness: Harness, what: str, *arguments: Any, lam: Any = 0.3) -> None:
-    """Demand that each program of that method of the harness reverses with λ."""
-    dtype = harness.dtypes[0]
-    x = some((3,), dtype)
-    programs: Programs = getattr(harness, what)(*arguments, (3,), dtype)
+def programs_of(harness: Harness, what: str, *arguments: Any) -> ItemsView[str, Any]:
+    """Return the programs of that method of the harness, which must be at least one."""
+    programs: Mapping[str, Any] = getattr(harness, what)(*arguments)
     if not programs:
         raise mismatch(f"{what}()", "at least one program", "none")
-    for name, run in programs.items():
-        y, gradient = run_of(run)(x, 2 * x)
-        given = f"{name}: x = {describe_array(x)}, g = {describe_array(2 * x)}, λ = {lam}"
-        expect(harness, given, y, x)
-        expect(harness, given, gradient, pulled_back(2 * x, lam))
+    return programs.items()
+
+
+def expect_gradients(harness: Harness, what: str, *arguments: Any, factor: float = -0.3) -> None:
+    """Demand that each program of that method of the harness multiplies the gradient."""
+    x = some((3,), harness.dtypes[0])
+    for name, run in programs_of(harness, what, *arguments, (3,), harness.dtypes[0]):
+        given = f"{name}: x = {describe_array(x)}, g = {describe_array(2 * x)}, times {factor}"
+        expect_both(harness, given, run_of(run)(x, 2 * x), x, 2 * x, factor)
 
 
 @check("C1", needs="in_place")
@@ -40,10 +40,8 @@ def in_place_writes(harness: Harness) -> None:
     """Writing in place to x or to the result raises, or values and gradients are both right."""
     dtype = harness.dtypes[0]
     x, g = np.array([1.5, -2.0, 3.0], dtype), np.array([1.0, 2.0, -4.0], dtype)
-    programs = harness.in_place(lambda x: harness.reverse(x, 0.5), (3,), dtype)
-    if not programs:
-        raise mismatch("in_place()", "at least one program", "none")
-    for name, (written, copied) in programs.items():
+    fn = lambda x: harness.reverse(x, 0.5)
+    for name, (written, copied) in programs_of(harness, "in_place", fn, (3,), dtype):
         given = f"{name}: x = {describe_array(x)}, g = {describe_array(g)}, λ = 0.5"
         expected = run_of(copied)(x, g)
         try:
@@ -70,8 +68,7 @@ def known_lambda_rejected(harness: Harness) -> None:
             given = f"λ = {describe_array(lam)}, a value of the framework"
             rejected(given, lambda: harness.reverse(x, harness.constant(lam)))
     nan, half, minus_half = (harness.constant(np.array(c, dtype)) for c in (np.nan, 0.5, -0.5))
-    given = "the factor nan, a value of the framework"
-    rejected(given, lambda: harness.scale_gradient(x, nan))
+    rejected("the factor nan, a value of the framework", lambda: harness.scale_gradient(x, nan))
     harness.reverse(x, half)
     harness.scale_gradient(x, minus_half)
 
@@ -82,35 +79,27 @@ def subclasses_reversed(harness: Harness) -> None:
     expect_gradients(harness, "instances", lambda x: harness.reverse(x, 0.3))
 
 
-JOINT: Dict[str, Callable[[Any, Callable[[Any, float], Any]], Tuple[Any, ...]]] = {
-    "reverse(h, 1), h": lambda h, change: (change(h, 1.0), h),
-    "h, reverse(h, 1)": lambda h, change: (h, change(h, 1.0)),
-    "reverse(h, 1), reverse(h, 5)": lambda h, change: (change(h, 1.0), change(h, 5.0)),
-    "reverse(h, 1), reverse(h, 1)": lambda h, change: (change(h, 1.0), change(h, 1.0)),
-    "reverse(reverse(h, 1), 0.5), reverse(h, 1), h": lambda h, change: (
-        change(change(h, 1.0), 0.5),
-        change(h, 1.0),
-        h,
-    ),
-}
-"""Functions of several outputs."""
+# The outputs of programs; each is reversed with these λ, one after the other.
+JOINT = (((1.0,), ()), ((), (1.0,)), ((1.0,), (5.0,)), ((1.0,), (1.0,)), ((1.0, 0.5), (1.0,), ()))
 
 
 def expect_joint(harness: Harness, change: Callable[[Any, float], Any], sign: float) -> None:
-    """Demand the right gradient of every function of several outputs."""
+    """Demand the right gradient of every program of several outputs."""
     dtype = harness.dtypes[0]
     x = some((3,), dtype)
-    for name, fn in JOINT.items():
-        factors = fn(1.0, lambda gradient, lam: sign * lam * gradient)
-        gs = [np.asarray(x * (3 + index)) for index in range(len(factors))]
+
+    def joint(x: Any, outputs: Tuple[Tuple[float, ...], ...]) -> Tuple[Any, ...]:
+        h = x * 2.0
+        return tuple([functools.reduce(change, lams, h) for lams in outputs])
+
+    for outputs in JOINT:
+        gs = [np.asarray(x * (3 + i)) for i in range(len(outputs))]
+        factors = [np.prod([sign * lam for lam in lams]) for lams in outputs]
         expected = np.asarray(sum(2 * factor * g for factor, g in zip(factors, gs)), dtype)
-        joint = functools.partial(lambda x, fn: fn(x * 2.0, change), fn=fn)
-        programs = harness.several_outputs(joint, (3,), dtype)
-        if not programs:
-            raise mismatch("several_outputs()", "at least one program", "none")
-        for mode, run in programs.items():
+        fn = functools.partial(joint, outputs=outputs)
+        for mode, run in programs_of(harness, "several_outputs", fn, (3,), dtype):
             values, gradient = run(x.copy(), [g.copy() for g in gs])
-            given = f"{name} with h = 2x, {mode}: x = {describe_array(x)}, g = 3x, 4x, ..."
+            given = f"2x, reversed with λ = {outputs}, {mode}: x = {describe_array(x)}, g = 3x, ..."
             for value in values:
                 expect(harness, f"a value of {given}", np.asarray(value), 2 * x)
             expect(harness, f"the gradient of {given}", as_array(gradient), expected)
@@ -126,7 +115,7 @@ def several_outputs(harness: Harness) -> None:
 def layers_keep_lambda(harness: Harness) -> None:
     """Whatever the framework does with layers, λ is then what it was."""
     for lam in (0.7, LambdaVariable(0.7)):
-        expect_gradients(harness, "layers", lam, lam=lam)
+        expect_gradients(harness, "layers", lam, factor=-0.7)
 
 
 @check("C22", needs="layers")
@@ -136,12 +125,10 @@ def assigned_lambda(harness: Harness) -> None:
     x = some((3,), harness.dtypes[0])
     for lam in UNUSABLE[:2]:
         try:
-            programs = harness.assigned(0.7, lam, (3,), harness.dtypes[0])
+            programs = programs_of(harness, "assigned", 0.7, lam, (3,), harness.dtypes[0])
         except (InvalidLambdaError, AttributeError):
             continue
-        if not programs:
-            raise mismatch(f"assigned(), λ = {lam}", "at least one program, or an error", "none")
-        for name, run in programs.items():
+        for name, run in programs:
             rejected(f"{name}, λ = {lam}", functools.partial(run_of(run), x, x))
 
 

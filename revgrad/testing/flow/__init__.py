@@ -1,7 +1,5 @@
 """`check_flow`: whether a reversed gradient arrives at the features of a user's own model."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
@@ -221,7 +219,7 @@ def _at(x: Any, program: Program, lam: float) -> Finding:
         return Finding("nonfinite", detail=f"the loss is {loss:.4g}, and {seen}")
     eps = max(float(floating(each).eps) for each in (x.dtype.name, program.dtype))
     parameter = program.which > 0
-    measured = measure(program.value, x, gradient, eps, parts=not parameter)
+    measured = measure(lambda at: program(at)[0], x, gradient, eps, parts=not parameter)
     return diagnose(measured, gradient, lam, parameter)
 
 

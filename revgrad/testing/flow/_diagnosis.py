@@ -1,7 +1,5 @@
 """From slopes to a diagnosis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Optional, Sequence
 

@@ -1,7 +1,5 @@
 """A user's domain loss as a program of NumPy arrays, and its validation."""
 
-from __future__ import annotations
-
 import inspect
 import numbers
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
@@ -100,10 +98,6 @@ class Program:
             return self(x)  # what calls `traced` only now has found a loss of another dtype
         _check_scalar(np.ndim(loss))
         return float(np.asarray(loss)), None if gradient is None else np.array(gradient)
-
-    def value(self, x: Any) -> float:
-        """Return the loss at `x`."""
-        return self(x)[0]
 
 
 def _check_scalar(ndim: Any) -> None:

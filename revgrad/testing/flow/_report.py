@@ -1,7 +1,6 @@
 """The report of `revgrad.testing.check_flow`: what was seen, what it means, what to do."""
 
-from __future__ import annotations
-
+import re
 import textwrap
 from typing import Optional, Sequence, Tuple
 
@@ -10,111 +9,95 @@ from revgrad.testing.flow._diagnosis import Finding
 # The kinds of a parameter without a gradient at this point, which shows nothing.
 UNSEEN = ("unseen", "constant", "flat")
 
-EXPLANATIONS = {
-    "right": (
-        "the reversed gradient arrives at the features.",
-        "the reversal is between the features and the head.",
-        "Add this loss to the others; do not subtract it.",
-    ),
-    "constant": (
-        "the domain loss does not depend on the features, so there is no gradient.",
-        "the head ignores them. A softmax over one column is always 1; weights that are all zero, "
-        "or a sigmoid that is saturated everywhere, have the same effect.",
-        "Use a sigmoid with binary cross-entropy for one column, or a softmax over two, and check "
-        "the weights.",
-    ),
-    "flat": (
-        "the domain loss does not change near these features, so there is no gradient.",
-        "it consists of steps (argmax, round), dead relus or saturated sigmoids.",
-        "Compute it from the head's scores, not from its decisions; or try other features.",
-    ),
-    "disconnected": (
-        "the framework finds no connection from the domain loss to the features.",
-        "it is cut by stop_gradient, disconnected_grad or detach, or leaves the graph as a number.",
-        "Look for that. A reversal with λ = 0 is not the cause: its zeros are connected.",
-    ),
-    "cut": (
-        "no gradient arrives at the features, although the domain loss depends on them.",
-        "it is cut by stop_gradient, detach, argmax or round, or λ is 0 in the program.",
-        "Look for one of these, and check which λ the reversal was given.",
-    ),
-    "unreversed": (
-        "the gradient arrives unreversed.",
-        "there is no reversal between the features and the loss: it was left out, is in another "
-        "branch, or was lost when the model was exported, compiled, or rewritten before the "
-        "gradient was taken. The features learn to distinguish the domains.",
-        "Put revgrad.reverse(features, lam) before the head, and differentiate the graph as "
-        "written, not an exported or optimised one.",
-    ),
-    "sign": (
-        "the gradient arrives with the right size and the wrong sign.",
-        "there is one minus sign too many: λ was negated, or the gradient was negated as well.",
-        "Pass λ as a positive number; the reversal negates. Do not subtract this loss.",
-    ),
-    "twice": (
-        "the gradient arrives times +λ².",
-        "it passes two reversals, and the second undoes the first.",
-        "Remove one of them. Often one is in the head and one in the model around it.",
-    ),
-    "scale": (
-        "the gradient arrives reversed, with another λ.",
-        "the λ of the program was frozen when the program was built, is a schedule at another "
-        "step, or is applied twice; or part of the loss bypasses the reversal.",
-        "Compare the two. A λ that changes is a LambdaVariable, or an input of the program.",
-    ),
-    "other": (
-        "the gradient arrives with its own sign, and scaled.",
-        "it passes no reversal, or two, and something that scales it; or some paths are reversed.",
-        "Reverse the features once, before everything that leads to the domain loss.",
-    ),
-    "frozen": (
-        "the gradient does not follow the LambdaVariable.",
-        "its value was read while the program was built: lam.value, float(lam).",
-        "Pass the variable itself: revgrad.reverse(features, lam).",
-    ),
-    "mixed": (
-        "the gradient that arrives is not a multiple of the true one.",
-        "some of the paths to the loss pass no reversal, or one with another λ, or are cut.",
-        "Reverse the features once, before everything that leads to the domain loss.",
-    ),
-    "after": (
-        "the reversal is after the domain head, or inside it.",
-        "the weights before it are reversed too, so the domain classifier increases its own loss "
-        "and never learns to distinguish the domains.",
-        "Reverse the features, and give the result to the head: head(reverse(features, lam)).",
-    ),
-    "head": (
-        "the features get the right gradient, and a weight of the head does not.",
-        "the head does not learn from the gradient of its own loss.",
-        "Look for stop_gradient, detach or a reversal between that weight and the loss.",
-    ),
-    "nonfinite": (
-        "the loss or its gradient is not finite.",
-        "a logarithm of 0, a division by 0 or an overflow; this says nothing about the reversal.",
-        "Compute the loss from the scores (log-softmax, softplus), or clip; then check again.",
-    ),
-    # Why nothing could be decided.
-    "unsteady": (
-        "the loss differs each time it is computed.",
-        "something in it is random, such as dropout, or changes its state.",
-        "Switch dropout off (deterministic=True in Lasagne), and draw noise outside the loss.",
-    ),
-    "digits": (
-        "the loss changes by less than its precision.",
-        "it has too few digits, or its slope is nearly zero at these features.",
-        "Compute all of it in float64; or use other features, or a smaller batch.",
-    ),
-    "borders": (
-        "the loss is inf or nan nearby.",
-        "they are at the boundary of its domain, such as a logarithm of 0.",
-        "Compute it from the scores (log-softmax, softplus), or use other features.",
-    ),
-    "kinks": (
-        "the slope of the loss differs from step to step.",
-        "it has a kink (a relu, a maximum, a clip) or a sharp bend at these features.",
-        "Use other features, away from whole numbers and zeros; or float64, with smaller steps.",
-    ),
-}
+# As in a report. The last four say why nothing could be decided.
+_TEXTS = """
+right: the reversed gradient arrives at the features.
+means: the reversal is between the features and the head.
+do: Add this loss to the others; do not subtract it.
+
+constant: the domain loss does not depend on the features, so there is no gradient.
+means: the head ignores them. A softmax over one column is always 1; weights that are all zero, or a
+sigmoid that is saturated everywhere, have the same effect.
+do: Use a sigmoid with binary cross-entropy for one column, or a softmax over two, and check the
+weights.
+
+flat: the domain loss does not change near these features, so there is no gradient.
+means: it consists of steps (argmax, round), dead relus or saturated sigmoids.
+do: Compute it from the head's scores, not from its decisions; or try other features.
+
+disconnected: the framework finds no connection from the domain loss to the features.
+means: it is cut by stop_gradient, disconnected_grad or detach, or leaves the graph as a number.
+do: Look for that. A reversal with λ = 0 is not the cause: its zeros are connected.
+
+cut: no gradient arrives at the features, although the domain loss depends on them.
+means: it is cut by stop_gradient, detach, argmax or round, or λ is 0 in the program.
+do: Look for one of these, and check which λ the reversal was given.
+
+unreversed: the gradient arrives unreversed.
+means: there is no reversal between the features and the loss: it was left out, is in another
+branch, or was lost when the model was exported, compiled, or rewritten before the gradient was
+taken. The features learn to distinguish the domains.
+do: Put revgrad.reverse(features, lam) before the head, and differentiate the graph as written, not
+an exported or optimised one.
+
+sign: the gradient arrives with the right size and the wrong sign.
+means: there is one minus sign too many: λ was negated, or the gradient was negated as well.
+do: Pass λ as a positive number; the reversal negates. Do not subtract this loss.
+
+twice: the gradient arrives times +λ².
+means: it passes two reversals, and the second undoes the first.
+do: Remove one of them. Often one is in the head and one in the model around it.
+
+scale: the gradient arrives reversed, with another λ.
+means: the λ of the program was frozen when the program was built, is a schedule at another step, or
+is applied twice; or part of the loss bypasses the reversal.
+do: Compare the two. A λ that changes is a LambdaVariable, or an input of the program.
+
+other: the gradient arrives with its own sign, and scaled.
+means: it passes no reversal, or two, and something that scales it; or some paths are reversed.
+do: Reverse the features once, before everything that leads to the domain loss.
+
+frozen: the gradient does not follow the LambdaVariable.
+means: its value was read while the program was built: lam.value, float(lam).
+do: Pass the variable itself: revgrad.reverse(features, lam).
+
+mixed: the gradient that arrives is not a multiple of the true one.
+means: some of the paths to the loss pass no reversal, or one with another λ, or are cut.
+do: Reverse the features once, before everything that leads to the domain loss.
+
+after: the reversal is after the domain head, or inside it.
+means: the weights before it are reversed too, so the domain classifier increases its own loss and
+never learns to distinguish the domains.
+do: Reverse the features, and give the result to the head: head(reverse(features, lam)).
+
+head: the features get the right gradient, and a weight of the head does not.
+means: the head does not learn from the gradient of its own loss.
+do: Look for stop_gradient, detach or a reversal between that weight and the loss.
+
+nonfinite: the loss or its gradient is not finite.
+means: a logarithm of 0, a division by 0 or an overflow; this says nothing about the reversal.
+do: Compute the loss from the scores (log-softmax, softplus), or clip; then check again.
+
+unsteady: the loss differs each time it is computed.
+means: something in it is random, such as dropout, or changes its state.
+do: Switch dropout off (deterministic=True in Lasagne), and draw noise outside the loss.
+
+digits: the loss changes by less than its precision.
+means: it has too few digits, or its slope is nearly zero at these features.
+do: Compute all of it in float64; or use other features, or a smaller batch.
+
+borders: the loss is inf or nan nearby.
+means: they are at the boundary of its domain, such as a logarithm of 0.
+do: Compute it from the scores (log-softmax, softplus), or use other features.
+
+kinks: the slope of the loss differs from step to step.
+means: it has a kink (a relu, a maximum, a clip) or a sharp bend at these features.
+do: Use other features, away from whole numbers and zeros; or float64, with smaller steps.
+"""
+EXPLANATIONS = {}
+for _text in _TEXTS.split("\n\n"):
+    _kind, _words = " ".join(_text.split()).split(": ", 1)
+    EXPLANATIONS[_kind] = re.split(" (?:means|do): ", _words)
 
 
 def report(

@@ -1,7 +1,5 @@
 """The slopes of a loss by finite differences, with their errors, beside those that arrive."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
