@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from revgrad._reverse import reverse, scale_gradient
+from revgrad.backend import EVERY_CAPABILITY
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -26,25 +27,15 @@ RunAll = Callable[[Any, Sequence[Any]], Tuple[Sequence[Any], Any]]
 """Maps an array and a sequence of arrays to a sequence of arrays and an array."""
 
 CAPABILITIES: Dict[str, Tuple[str, ...]] = {
-    "compilations": ("compilations",),
-    "copies": ("copies",),
-    "forward_mode": ("forward_mode",),
+    **{each: (each,) for each in sorted(EVERY_CAPABILITY)},
     "graph_lambda": ("graph_lambda", "lambda_gradient"),
     "half_precision": (),
-    "in_place": ("in_place",),
     "known_lambda": ("constant",),
     "lambda_array": (),
     "layers": ("layers", "assigned"),
-    "modes": ("modes",),
-    "operations": ("operations",),
-    "rewritten": ("rewritten",),
     "schedules": ("scalar_program",),
-    "second_order": ("second_order",),
-    "several_outputs": ("several_outputs",),
     "subclasses": ("instances",),
     "threads": (),
-    "vectorised": ("vectorised",),
-    "views": ("views",),
 }
 """What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
 
