@@ -1,7 +1,5 @@
 """What the installed PyTorch can do, asked once: by what it has, not by its number."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any, Callable, Dict, TypeVar
 
@@ -84,5 +82,4 @@ def outside_of_graphs(function: Function) -> Function:
     if COMPILES:
         return function
     vars(function).pop("_torchdynamo_inline", None)  # of traced_as(), which would come first
-    disable: Any = torch._dynamo.disable
-    return disable(function)  # type: ignore[no-any-return]
+    return torch._dynamo.disable(function)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
