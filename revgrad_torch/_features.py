@@ -82,4 +82,5 @@ def outside_of_graphs(function: Function) -> Function:
     if COMPILES:
         return function
     vars(function).pop("_torchdynamo_inline", None)  # of traced_as(), which would come first
-    return torch._dynamo.disable(function)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+    disable: Any = torch._dynamo.disable
+    return disable(function)  # type: ignore[no-any-return]
