@@ -113,7 +113,8 @@ class Native:
         bool
             False for complex and boolean values, and whatever else cannot be cast.
         """
-        return str(value.dtype).startswith(("float", "bfloat", "int", "uint"))
+        name = str(getattr(value.dtype, "name", value.dtype)).rpartition(".")[2]  # torch.float32
+        return name.startswith(("float", "bfloat", "int", "uint"))
 
     def known_number(self, value: Any) -> Any:
         """Return the number or array that an in-graph λ holds in the memory of the host (C8).

@@ -46,6 +46,14 @@ __all__ = [
 CONTRACT = 1
 """The version of the contract that this core holds backends to."""
 
+# For the backends of this repository, which come with the core that they are tested with. Others
+# list what they support: what a later core adds is not theirs.
+EVERY_CAPABILITY: FrozenSet[str] = frozenset(
+    "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
+    "lambda_array layers modes operations rewritten schedules second_order several_outputs "
+    "subclasses threads vectorised views".split()
+)
+
 _DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _REFERENCE = f"{_DOTTED}:{_DOTTED}"
 

@@ -1,6 +1,8 @@
 """The hook that a plugin implements, and pluggy's markers for it."""
 
-from typing import Iterable
+from __future__ import annotations
+
+from typing import Iterable, Union
 
 import pluggy
 
@@ -14,7 +16,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def revgrad_backends() -> Iterable[BackendSpec]:
+def revgrad_backends() -> Union[BackendSpec, Iterable[BackendSpec]]:
     """Return the specs of the backends that this plugin provides.
 
     Strings only: the module that implements this hook imports no framework, neither at its top
@@ -22,7 +24,7 @@ def revgrad_backends() -> Iterable[BackendSpec]:
 
     Returns
     -------
-    iterable of BackendSpec
+    BackendSpec or iterable of BackendSpec
         One spec for each backend.
     """
     raise NotImplementedError  # a specification; pluggy never calls it

@@ -6,7 +6,7 @@ import autograd.numpy
 import numpy as np
 from autograd.tracer import getval
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_autograd.native import native
 from revgrad_autograd.ops import multiply_gradient
 
@@ -15,9 +15,8 @@ class AutogradBackend(Backend):
     """Reverses what autograd traces; a `LambdaVariable` is read at each forward pass."""
 
     native = native
-    capabilities = frozenset(
-        "forward_mode graph_lambda half_precision in_place known_lambda lambda_array schedules "
-        "second_order several_outputs subclasses threads views".split()
+    capabilities = EVERY_CAPABILITY.difference(
+        "compilations copies layers modes operations rewritten vectorised".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     xp = property(lambda self: autograd.numpy)

@@ -1,14 +1,12 @@
 """Announces the backend for autograd; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Announce the backend ``"autograd"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="autograd",
         # What a traced function sees; an array that is not traced belongs to NumPy.
         claims=("autograd.numpy.numpy_boxes:ArrayBox",),
@@ -16,4 +14,3 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
         requires="autograd>=1.3",
         harness="revgrad_autograd.testing:AutogradHarness",
     )
-    return (spec,)

@@ -107,13 +107,9 @@ def _over_leaves(x: Any, lam: Any, signed: bool) -> Any:
 def _scale_leaf(x: Any, lam: Any, signed: bool) -> Any:
     """Scale the gradient of one array."""
     factor = resolve(x, lam, native, signed)
-    return multiply_gradient(x, factor if signed else -factor)
-
-
-def multiply_gradient(x: Any, factor: Any) -> Any:
-    """Return `x` with a gradient that is multiplied by a resolved factor."""
-    # What is not traced has no gradient.
-    return _multiply(x, factor) if isinstance(x, jax.core.Tracer) else x
+    if not isinstance(x, jax.core.Tracer):
+        return x  # what is not traced has no gradient
+    return _multiply(x, factor if signed else -factor)
 
 
 @jax.custom_jvp

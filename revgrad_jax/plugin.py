@@ -1,14 +1,12 @@
 """Announces the backend for JAX; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Announce the backend ``"jax"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="jax",
         claims=(
             "jax:Array",
@@ -21,4 +19,3 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
         requires="jax>=0.4.30",
         harness="revgrad_jax.testing:JaxHarness",
     )
-    return (spec,)

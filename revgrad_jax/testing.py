@@ -79,7 +79,7 @@ class JaxHarness(Harness):
     def modes(self, fn: Any, shape: Any, dtype: Any) -> Dict[str, Any]:
         """Run without compiling, and with the debugging modes of JAX."""
         compiled = jax.jit(lambda x, g: _pulled_back(fn, x, g))
-        contexts = {
+        contexts: Dict[str, Callable[[], Any]] = {
             "compiled": contextlib.nullcontext,
             "jit disabled": jax.disable_jit,
             "leaks checked": jax.checking_leaks,
@@ -207,7 +207,7 @@ def _writing(fn: Any, copy: bool) -> Any:
     return written
 
 
-def _within(context: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+def _within(context: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Run a function within a context."""
 
     def run(*arguments: Any) -> Any:

@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from revgrad_keras.callbacks import ScheduleLambda
     from revgrad_keras.layers import GradientReversal, GradientScale
 
-_ONE_OF = (
-    "Keras computes with tensorflow, jax or torch; install one, or set KERAS_BACKEND to one that is"
-)
 __all__ = ["GradientReversal", "GradientScale", "ScheduleLambda"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {"GradientReversal": "layers", "GradientScale": "layers", "ScheduleLambda": "callbacks"},
-    others=_ONE_OF,
+    others="Keras computes with tensorflow, jax or torch; install one, or set KERAS_BACKEND to one "
+    "that is",
 )

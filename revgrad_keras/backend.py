@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from revgrad import Backend, LambdaVariable
-from revgrad.backend import resolve
+from revgrad import LambdaVariable
+from revgrad.backend import EVERY_CAPABILITY, Backend, resolve
 from revgrad_keras.layers import GradientReversal, GradientScale, as_tensor
 from revgrad_keras.native import native
 
@@ -14,10 +14,10 @@ class KerasBackend(Backend):
     """Reverses symbolic tensors by a layer; variables as tensors of the backend of Keras."""
 
     native = native
-    capabilities = frozenset(
-        "compilations copies graph_lambda half_precision known_lambda lambda_array layers modes "
-        "schedules second_order several_outputs subclasses threads".split()
+    capabilities = EVERY_CAPABILITY.difference(
+        "forward_mode in_place operations rewritten vectorised views".split()
     )
+    xp = property(lambda self: keras.ops)
 
     def reverse(self, x: Any, lam: Any) -> Any:
         """Return ``GradientReversal(lam)(x)`` of a symbolic `x`."""
@@ -28,8 +28,6 @@ class KerasBackend(Backend):
         return _applied(GradientScale, x, factor)
 
     multiply_gradient = scale_gradient
-
-    xp = property(lambda self: keras.ops)
 
 
 def _applied(layer: Any, x: Any, value: Any) -> Any:

@@ -1,7 +1,5 @@
 """`ScheduleLambda`: λ along a schedule, while `fit` runs."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, Optional
 
 import keras
@@ -11,8 +9,6 @@ from revgrad._names import set_module
 from revgrad.backend import lambda_as_float
 from revgrad.schedules import progress
 from revgrad_keras.layers import GradientReversal
-
-__all__ = ["ScheduleLambda"]
 
 Logs = Optional[Dict[str, Any]]
 

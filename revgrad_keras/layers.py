@@ -1,7 +1,5 @@
 """`GradientReversal` and `GradientScale`: the reversal, and any factor, as layers of Keras 3."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, Dict
 
 import keras
@@ -11,8 +9,6 @@ from revgrad import LambdaVariable
 from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad_keras.native import LambdaWeight, native
-
-__all__ = ["GradientReversal", "GradientScale", "as_tensor"]
 
 
 class _GradientLayer(keras.layers.Layer):  # type: ignore[misc]

@@ -12,8 +12,6 @@ from revgrad import InvalidLambdaError, LambdaVariable
 from revgrad._names import set_module
 from revgrad.backend import Native, cast_lambda, learnable_lambda_error, no_gradient_error, resolve
 
-__all__ = ["KerasNative", "LambdaWeight", "native"]
-
 
 class KerasNative(Native):
     """The adapter of symbolic tensors; the cell of a `revgrad.LambdaVariable` is a weight."""
@@ -37,11 +35,6 @@ class KerasNative(Native):
         return isinstance(value, keras.KerasTensor) or (
             bool(keras.ops.is_tensor(value)) and not isinstance(value, keras.Variable)
         )
-
-    def is_real(self, value: Any) -> bool:
-        """Say whether the dtype of `value` is floating or integer."""
-        dtype: str = keras.backend.standardize_dtype(value.dtype)
-        return dtype.startswith(("float", "bfloat", "int", "uint"))
 
     def known_number(self, value: Any) -> Any:
         """Return what the backend of Keras knows of a tensor of its own."""

@@ -1,7 +1,5 @@
 """Adapts the layers to the core."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from revgrad_lasagne.layers import ReverseGradientLayer, ScaleGradientLayer

@@ -20,9 +20,6 @@ class _GradientLayer(Layer):  # type: ignore[misc, unused-ignore]
         # A copy: the array is the caller's, who may write to it after it was validated.
         self._held = held.copy() if isinstance(held, np.ndarray) else held
 
-    def _get(self) -> Any:
-        return self._held
-
     def get_output_for(self, input: Any, **kwargs: Any) -> Any:
         """Return `input`, with another gradient, whether the pass is deterministic or not.
 
@@ -90,7 +87,7 @@ class ReverseGradientLayer(_GradientLayer):
     """
 
     _op = reverse_gradient
-    lam = property(_GradientLayer._get, _GradientLayer._set)
+    lam = property(lambda self: self._held, _GradientLayer._set)
 
     def __init__(self, incoming: Any, lam: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)
@@ -132,7 +129,7 @@ class ScaleGradientLayer(_GradientLayer):
     """
 
     _op = scale_gradient
-    factor = property(_GradientLayer._get, _GradientLayer._set)
+    factor = property(lambda self: self._held, _GradientLayer._set)
 
     def __init__(self, incoming: Any, factor: Any, **kwargs: Any) -> None:
         super().__init__(incoming, **kwargs)

@@ -6,19 +6,11 @@ Where Lasagne is installed but fails to import, it fails here, with advice.
 from typing import Any, Optional, Sequence
 
 from revgrad.backend import EagerNative
-from revgrad.exceptions import UnsupportedTypeError, describe_error
-from revgrad_theano.native import TheanoNative
+from revgrad.exceptions import UnsupportedTypeError
+from revgrad_theano.native import TheanoNative, importing
 
-try:
+with importing("Lasagne", "Theano, NumPy or Python", "theano and lasagne"):
     from lasagne.layers import Layer
-except Exception as error:
-    if getattr(error, "name", None) == "lasagne":  # it is not installed, and the error says so
-        raise
-    raise ImportError(
-        f"Lasagne is installed but does not import ({describe_error(error)}). Where "
-        "Theano, NumPy or Python is newer, import revgrad_theano.compat before theano and "
-        "lasagne, in a fresh process"
-    ) from error
 
 __all__ = ["LasagneNative", "Layer", "native"]
 

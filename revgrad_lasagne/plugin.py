@@ -1,14 +1,12 @@
 """Announces the backend for Lasagne; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Return the spec of the backend ``"lasagne"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="lasagne",
         claims=("lasagne.layers:Layer",),
         factory="revgrad_lasagne.backend:LasagneBackend",
@@ -16,4 +14,3 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
         harness="revgrad_lasagne.testing:LasagneHarness",
         prepare="revgrad_theano.compat",
     )
-    return (spec,)

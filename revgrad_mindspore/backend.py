@@ -5,7 +5,7 @@ from typing import Any
 import mindspore as ms
 from mindspore import ops
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_mindspore.native import MindSporeNative, native
 from revgrad_mindspore.ops import multiply_gradient
 
@@ -14,9 +14,8 @@ class MindSporeBackend(Backend):
     """Reverses MindSpore tensors; a `LambdaVariable` is read at each forward pass."""
 
     native: MindSporeNative = native
-    capabilities = frozenset(
-        "graph_lambda half_precision in_place known_lambda lambda_array layers modes schedules "
-        "second_order several_outputs subclasses views".split()
+    capabilities = EVERY_CAPABILITY.difference(
+        "compilations copies forward_mode operations rewritten threads vectorised".split()
     )
     multiply_gradient = staticmethod(multiply_gradient)
     xp = property(lambda self: ops)

@@ -4,7 +4,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_mlx.native import MlxNative, native
 from revgrad_mlx.ops import multiply_gradient
 
@@ -13,11 +13,7 @@ class MlxBackend(Backend):
     """Reverses MLX arrays; a `LambdaVariable` is read at each forward pass."""
 
     native: MlxNative = native
-    capabilities = frozenset(
-        "compilations forward_mode graph_lambda half_precision in_place known_lambda lambda_array "
-        "layers modes operations schedules second_order several_outputs subclasses threads "
-        "vectorised views".split()
-    )
+    capabilities = EVERY_CAPABILITY - {"copies", "rewritten"}
     multiply_gradient = staticmethod(multiply_gradient)
     xp = property(lambda self: mx)
 

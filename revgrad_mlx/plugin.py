@@ -1,18 +1,15 @@
 """Announces the backend for MLX; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Announce the backend ``"mlx"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="mlx",
         claims=("mlx.core:array",),
         factory="revgrad_mlx.backend:MlxBackend",
         requires="mlx>=0.32",
         harness="revgrad_mlx.testing:MlxHarness",
     )
-    return (spec,)

@@ -4,7 +4,7 @@ from typing import Any
 
 import paddle
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_paddle.native import PaddleNative, native
 from revgrad_paddle.ops import multiply_gradient, reverse_gradient
 
@@ -13,11 +13,7 @@ class PaddleBackend(Backend):
     """Reverses tensors, and values of a program; reads a `LambdaVariable` at each forward pass."""
 
     native: PaddleNative = native
-    capabilities = frozenset(
-        "compilations copies forward_mode graph_lambda half_precision in_place "
-        "known_lambda lambda_array layers modes schedules second_order several_outputs "
-        "subclasses threads".split()
-    )
+    capabilities = EVERY_CAPABILITY - {"operations", "rewritten", "vectorised", "views"}
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)
     xp = property(lambda self: paddle)

@@ -4,23 +4,19 @@ from typing import Any
 
 import pytensor.tensor
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_pytensor.native import native
-from revgrad_pytensor.ops import multiply_gradient, reverse_gradient, scale_gradient
+from revgrad_pytensor.ops import reverse_gradient, scale_gradient
 
 
 class PytensorBackend(Backend):
     """Reverses PyTensor variables; the cell of a `LambdaVariable` is a shared scalar."""
 
     native = native
-    capabilities = frozenset(
-        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
-        "lambda_array modes operations rewritten schedules second_order several_outputs "
-        "subclasses threads vectorised views".split()
-    )
-    multiply_gradient = staticmethod(multiply_gradient)
+    capabilities = EVERY_CAPABILITY - {"layers"}
+    # The functions validate.
+    multiply_gradient = scale_gradient = staticmethod(scale_gradient)
     reverse = staticmethod(reverse_gradient)
-    scale_gradient = staticmethod(scale_gradient)
     xp = property(lambda self: pytensor.tensor)
 
     def constant(self, value: float, like: Any) -> Any:

@@ -47,12 +47,11 @@ class PytensorNative(Native):
 
     def new_cell(self, value: float) -> Any:
         """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""
-        number = np.asarray(value, dtype="float64")
-        return shared(number, name="lam")  # type: ignore[no-untyped-call, unused-ignore]
+        return shared(np.asarray(value), name="lam")  # type: ignore[no-untyped-call, unused-ignore]
 
     def set_cell(self, cell: Any, value: float) -> None:
         """Store `value` in the shared scalar."""
-        cell.set_value(np.asarray(value, dtype="float64"))
+        cell.set_value(np.asarray(value))
 
     def __reduce__(self) -> str:
         return "native"  # there is one: a copied LambdaVariable finds its cell by it

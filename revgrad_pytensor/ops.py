@@ -182,12 +182,7 @@ def scale_gradient(x: Any, factor: Lambda) -> TensorVariable[Any, Any]:
     array([4., 8.])
     """
     x = _as_tensor(x)
-    return multiply_gradient(x, resolve(x, factor, native, signed=True))
-
-
-def multiply_gradient(x: Any, factor: Any) -> TensorVariable[Any, Any]:
-    """Return `x` with a gradient that is multiplied by a resolved factor."""
-    return _apply(x, -factor)
+    return _apply(x, -resolve(x, factor, native, signed=True))
 
 
 def _as_tensor(x: Any) -> Any:

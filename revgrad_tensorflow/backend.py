@@ -4,23 +4,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_tensorflow.native import native
-from revgrad_tensorflow.ops import multiply_gradient, reverse_gradient, scale_gradient
+from revgrad_tensorflow.ops import reverse_gradient, scale_gradient
 
 
 class TensorflowBackend(Backend):
     """Reverses tensors, variables and ragged tensors."""
 
     native = native
-    capabilities = frozenset(
-        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
-        "lambda_array modes operations schedules second_order several_outputs subclasses threads "
-        "vectorised views".split()
-    )
-    multiply_gradient = staticmethod(multiply_gradient)
+    capabilities = EVERY_CAPABILITY - {"layers", "rewritten"}
+    # The functions validate.
+    multiply_gradient = scale_gradient = staticmethod(scale_gradient)
     reverse = staticmethod(reverse_gradient)
-    scale_gradient = staticmethod(scale_gradient)
     xp = property(lambda self: tf)
 
     def constant(self, value: float, like: Any) -> tf.Tensor:

@@ -1,7 +1,5 @@
 """`TensorflowNative`: how TensorFlow casts, shapes and stores a λ."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,8 +7,6 @@ import tensorflow as tf
 
 from revgrad import LambdaVariable
 from revgrad.backend import Native, cast_lambda, no_gradient_error
-
-__all__ = ["TensorflowNative", "native"]
 
 
 class TensorflowNative(Native):
@@ -36,10 +32,6 @@ class TensorflowNative(Native):
     def is_value(self, value: object) -> bool:
         """Say whether `value` is a tensor or a variable."""
         return isinstance(value, (tf.Tensor, tf.Variable))
-
-    def is_real(self, value: Any) -> bool:
-        """Say whether the dtype of `value` is floating or integer."""
-        return bool(value.dtype.is_floating or value.dtype.is_integer)
 
     def known_number(self, value: Any) -> Any:
         """Return what an eager tensor on the CPU holds, or a variable outside a graph.

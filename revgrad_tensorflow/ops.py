@@ -1,7 +1,5 @@
 """`reverse_gradient` and `scale_gradient`: TensorFlow functions with a gradient of their own."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, List
 
 import tensorflow as tf
@@ -10,8 +8,6 @@ from revgrad import InvalidLambdaError, UnsupportedTypeError
 from revgrad._names import set_module
 from revgrad.backend import resolve
 from revgrad_tensorflow.native import native
-
-__all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
 
 
 @set_module("revgrad_tensorflow")

@@ -1,14 +1,12 @@
 """Announces the backend for TensorFlow; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Announce the backend ``"tensorflow"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="tensorflow",
         # What a traced function sees is a Tensor, too.
         claims=("tensorflow:Tensor", "tensorflow:Variable", "tensorflow:RaggedTensor"),
@@ -16,4 +14,3 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
         requires="tensorflow>=2.7",
         harness="revgrad_tensorflow.testing:TensorflowHarness",
     )
-    return (spec,)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from revgrad.backend import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_theano.native import T, native
 from revgrad_theano.ops import reverse_gradient, scale_gradient
 
@@ -11,11 +11,7 @@ class TheanoBackend(Backend):
     """Reverses Theano variables."""
 
     native = native
-    capabilities = frozenset(
-        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
-        "lambda_array modes operations rewritten schedules second_order several_outputs "
-        "subclasses threads vectorised views".split()
-    )
+    capabilities = EVERY_CAPABILITY - {"layers"}
     # The Ops validate.
     multiply_gradient = scale_gradient = staticmethod(scale_gradient)
     reverse = staticmethod(reverse_gradient)

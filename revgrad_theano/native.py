@@ -3,14 +3,32 @@
 Where Theano is installed but fails to import, it fails here, with advice.
 """
 
-from typing import Any, Optional, Sequence
+from contextlib import contextmanager
+from typing import Any, Iterator, Optional, Sequence
 
 import numpy as np
 
 from revgrad.backend import Native, cast_lambda, no_gradient_error
 from revgrad.exceptions import UnsupportedTypeError, describe_error
 
-try:
+__all__ = ["Op", "T", "TheanoNative", "basic", "importing", "native", "opt", "theano"]
+
+
+@contextmanager
+def importing(name: str, newer: str, before: str) -> Iterator[None]:
+    """Let an import that fails say what to import first, unless the framework is not installed."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "name", None) == name.lower():  # not installed, and the error says so
+            raise
+        raise ImportError(
+            f"{name} is installed but does not import ({describe_error(error)}). Where {newer} is "
+            f"newer, import revgrad_theano.compat before {before}, in a fresh process"
+        ) from error
+
+
+with importing("Theano", "Python or NumPy", "theano"):
     import theano
     import theano.tensor as T
 
@@ -19,15 +37,6 @@ try:
     except ImportError:
         from theano.gof import graph as basic
         from theano.gof import op, opt
-except Exception as error:
-    if getattr(error, "name", None) == "theano":  # it is not installed, and the error says so
-        raise
-    raise ImportError(
-        f"Theano is installed but does not import ({describe_error(error)}). Where Python "
-        "or NumPy is newer, import revgrad_theano.compat before theano, in a fresh process"
-    ) from error
-
-__all__ = ["Op", "T", "TheanoNative", "basic", "native", "opt", "theano"]
 
 # An Op that may have C code: Theano-PyMC calls it COp, which is something else in Theano.
 Op: Any = op.COp if hasattr(op, "ExternalCOp") else op.Op
@@ -76,11 +85,11 @@ class TheanoNative(Native):
 
     def new_cell(self, value: float) -> Any:
         """Return a shared scalar in float64: it is cast to the dtype of each `x`, not before."""
-        return theano.shared(np.asarray(value, dtype="float64"), name="lam")
+        return theano.shared(np.asarray(value), name="lam")
 
     def set_cell(self, cell: Any, value: float) -> None:
         """Store `value` in the shared scalar."""
-        cell.set_value(np.asarray(value, dtype="float64"))
+        cell.set_value(np.asarray(value))
 
     def __reduce__(self) -> str:
         return "native"

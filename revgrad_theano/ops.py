@@ -42,16 +42,12 @@ class _Identity(Op):  # type: ignore[misc, unused-ignore]
         """Say that the output depends on the first input alone."""
         return [[i == 0] for i in range(len(node.inputs))]
 
-    def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> List[Any]:
+    def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
         """Return the gradient of the first input; the others get none."""
         (g,) = output_gradients
         Disconnected = theano.gradient.DisconnectedType
         pulled = g if isinstance(g.type, Disconnected) else self.pulled(inputs, g)
         return [pulled] + [Disconnected()() for _ in inputs[1:]]
-
-    def grad(self, inputs: Any, output_gradients: Any) -> List[Any]:
-        """Return what `L_op` returns, for callers of the older name."""
-        return self.L_op(inputs, None, output_gradients)
 
     def R_op(self, inputs: Any, eval_points: Any) -> List[Any]:
         """Return the tangent, None where none arrives."""

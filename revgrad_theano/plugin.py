@@ -1,14 +1,12 @@
 """Announces the backend for Theano; strings only."""
 
-from typing import Tuple
-
 import revgrad
 
 
 @revgrad.hookimpl
-def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
+def revgrad_backends() -> revgrad.BackendSpec:
     """Return the spec of the backend ``"theano"``."""
-    spec = revgrad.BackendSpec(
+    return revgrad.BackendSpec(
         name="theano",
         # Theano 1.0 and Theano-PyMC 1.0 have the first, Theano-PyMC 1.1 has the second.
         claims=("theano.gof.graph:Variable", "theano.graph.basic:Variable"),
@@ -17,4 +15,3 @@ def revgrad_backends() -> Tuple[revgrad.BackendSpec, ...]:
         harness="revgrad_theano.testing:TheanoHarness",
         prepare="revgrad_theano.compat",
     )
-    return (spec,)

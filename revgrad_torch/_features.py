@@ -1,7 +1,5 @@
 """What the installed PyTorch can do, asked once: by what it has, not by its number."""
 
-from __future__ import annotations
-
 import inspect
 from typing import Any, Callable, Dict, TypeVar
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from revgrad import Backend
+from revgrad.backend import EVERY_CAPABILITY, Backend
 from revgrad_torch._features import LIMITS, UNSUPPORTED
 from revgrad_torch.native import TorchNative, native
 from revgrad_torch.ops import multiply_gradient, reverse_gradient, scale_gradient
@@ -14,11 +14,7 @@ class TorchBackend(Backend):
     """Reverses PyTorch tensors; a `LambdaVariable` is read at each forward pass."""
 
     native: TorchNative = native
-    capabilities = frozenset(
-        "compilations copies forward_mode graph_lambda half_precision in_place known_lambda "
-        "lambda_array layers modes operations rewritten schedules second_order several_outputs "
-        "subclasses threads vectorised views".split()
-    ).difference(UNSUPPORTED)
+    capabilities = EVERY_CAPABILITY.difference(UNSUPPORTED)
     limits = LIMITS
     multiply_gradient = staticmethod(multiply_gradient)
     reverse = staticmethod(reverse_gradient)

@@ -14,8 +14,6 @@ from revgrad_torch._features import is_compiling, outside_of_graphs
 from revgrad_torch.native import is_readable, native, runs_plainly
 from revgrad_torch.ops import reverse_gradient, reverse_number, scripted_residual
 
-__all__ = ["GradientReversal"]
-
 
 def _reverse_in_graph(module: Any, x: torch.Tensor) -> torch.Tensor:
     return reverse_gradient(x, module.lam)
@@ -188,21 +186,20 @@ class GradientReversal(torch.nn.Module):
         self._write(self._number)  # to_empty() leaves garbage
         return self
 
-    def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, *more: Any
-    ) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *more: Any) -> None:
+        metadata, _strict, missing, _unexpected, errors = more
         key = prefix + "lam"
         loaded = state_dict.get(key)
         if isinstance(loaded, torch.Tensor) and loaded.numel() != 1:
             # PyTorch 2.8 takes the first of several numbers; 2.10 has this error.
-            more[-1].append(
+            errors.append(
                 f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
                 f"checkpoint, the shape in current model is {self.lam.shape}."
             )
             return
         # Before anything is written.
         number = _rounded(loaded.reshape(())) if is_readable(loaded) else None
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *more)
+        super()._load_from_state_dict(state_dict, prefix, *more)
         if key in missing:  # the file of another layer
             missing.remove(key)
         if number is not None:

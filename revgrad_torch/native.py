@@ -1,7 +1,5 @@
 """The adapter of PyTorch: how λ is cast and stored, and what the installed version can do."""
 
-from __future__ import annotations
-
 import sys
 import weakref
 from typing import Any

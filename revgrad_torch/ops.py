@@ -1,7 +1,5 @@
 """`reverse_gradient` and `scale_gradient`, as autograd Functions and as plain operations."""
 
-from __future__ import annotations
-
 from typing import Any, Callable, Dict, Tuple
 
 import torch
@@ -13,8 +11,6 @@ from revgrad._tracers import traced_as
 from revgrad.backend import Lambda, normalize_factor, normalize_lambda, residual_form, resolve
 from revgrad_torch._features import BATCHES_VIEWS, is_compiling, is_exporting, outside_of_graphs
 from revgrad_torch.native import frozen_error, is_dispatched, is_recording, native, runs_plainly
-
-__all__ = ["multiply_gradient", "reverse_gradient", "scale_gradient"]
 
 _MOST_FACTORS = 256
 _factors: Dict[Tuple[float, torch.dtype], torch.Tensor] = {}

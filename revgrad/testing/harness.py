@@ -3,6 +3,7 @@
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from revgrad._reverse import reverse, scale_gradient
+from revgrad.backend import EVERY_CAPABILITY
 
 __all__ = ["CAPABILITIES", "Harness"]
 
@@ -23,23 +24,17 @@ Programs = Mapping[str, Run]
 # Maps an array and a sequence of arrays to a sequence of arrays and an array.
 RunAll = Callable[[Any, Sequence[Any]], Tuple[Sequence[Any], Any]]
 
-# Most need the method of their name; the others need some that are named otherwise, or none.
-_METHODS: Dict[str, Tuple[str, ...]] = {
-    name: (name,)
-    for name in """compilations copies forward_mode in_place modes operations rewritten second_order
-    several_outputs vectorised views""".split()
+CAPABILITIES: Dict[str, Tuple[str, ...]] = {
+    **{each: (each,) for each in sorted(EVERY_CAPABILITY)},
+    "graph_lambda": ("graph_lambda", "lambda_gradient"),
+    "half_precision": (),
+    "known_lambda": ("constant",),
+    "lambda_array": (),
+    "layers": ("layers", "assigned"),
+    "schedules": ("scalar_program",),
+    "subclasses": ("instances",),
+    "threads": (),
 }
-_METHODS.update(
-    graph_lambda=("graph_lambda", "lambda_gradient"),
-    half_precision=(),
-    known_lambda=("constant",),
-    lambda_array=(),
-    layers=("layers", "assigned"),
-    schedules=("scalar_program",),
-    subclasses=("instances",),
-    threads=(),
-)
-CAPABILITIES = dict(sorted(_METHODS.items()))
 """What a backend may declare in `Backend.capabilities`, and the methods of the harness it needs."""
 
 
