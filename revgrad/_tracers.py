@@ -7,6 +7,7 @@ that it calls, discovery and imports included; so does `paddle.jit.to_static`. E
 attribute of the function first.
 """
 
+from types import SimpleNamespace
 from typing import Any, Callable, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -22,20 +23,16 @@ def traced_as(replacement: Callable[..., Any]) -> Callable[[Function], Function]
     return mark
 
 
-class _NotByPaddle:
-    """Stands for the options that `paddle.jit.not_to_static` attaches to a function."""
-
-    def need_transform(self, mode: Any) -> bool:
-        return False
-
-    def need_capture_control_flow(self) -> bool:
-        return False
+# Stands for the options that `paddle.jit.not_to_static` attaches to a function.
+_NOT_BY_PADDLE = SimpleNamespace(
+    need_transform=lambda mode: False, need_capture_control_flow=lambda: False
+)
 
 
 def not_rewritten(function: Function) -> Function:
     """Let AutoGraph and Paddle call the function as it is."""
     function.autograph_info__ = {}  # type: ignore[attr-defined]
-    function.___jit_transform_options___ = _NotByPaddle()  # type: ignore[attr-defined]
+    function.___jit_transform_options___ = _NOT_BY_PADDLE  # type: ignore[attr-defined]
     return function
 
 

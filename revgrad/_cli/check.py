@@ -2,13 +2,13 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from revgrad._cli import console, isolation
 from revgrad._cli.worker import Outcome, progress
 from revgrad.backend import CONTRACT
 from revgrad.testing import CHECKS
+from revgrad.testing._property import drawn_ones
 
 OUTCOMES = ("passed", "failed", "skipped", "expected")
 DOCTOR = "The doctor says more: revgrad, without a command."
@@ -113,7 +113,7 @@ def _checked(name: str, disable: Sequence[str]) -> Entry:
         if last.outcome == "running":
             reason = f"{last.clause} {last.check}: {done.how} while the check was run"
             outcomes.append(replace(last, outcome="failed", reason=reason))
-    return Entry(name, None, "checked", find_spec("hypothesis") is not None, outcomes)
+    return Entry(name, None, "checked", drawn_ones() is not None, outcomes)
 
 
 def show(entries: Sequence[Entry], tracebacks: bool = False) -> None:

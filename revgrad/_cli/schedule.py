@@ -121,8 +121,7 @@ def figure(curves: Sequence[Schedule]) -> Any:
     p = np.linspace(0, 1, 1001)
     for curve, style in zip(curves, ("-", "--", ":", "-.") * len(curves)):
         axis.plot(p, curve(p), linewidth=2, linestyle=style, label=repr(curve))
-    axis.set(xlabel="progress p", ylabel="λ")
-    axis.set_ylim(bottom=0)
+    axis.set(xlabel="progress p", ylabel="λ", ylim=(0, None))
     axis.grid(alpha=0.3)
     drawn.legend(loc="outside lower center", frameon=False, fontsize="small")
     return drawn

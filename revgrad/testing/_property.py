@@ -1,6 +1,7 @@
 """A property of a backend, tried on many inputs: with hypothesis where it is installed."""
 
-from importlib.util import find_spec
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Callable, Iterable, Sequence
 
 from revgrad.testing._cases import Case, fixed_cases
@@ -14,15 +15,20 @@ def each_case(harness: Harness, holds: Callable[[Case], None], dtypes: Sequence[
     for_all(harness, holds, draw, fixed_cases(harness, dtypes))
 
 
+def drawn_ones() -> Any:
+    """Return the module of the strategies, or None where hypothesis does not load."""
+    with suppress(ImportError):
+        return import_module("revgrad.testing.strategies")
+
+
 def for_all(harness: Harness, holds: Callable[..., None], draw: Any, fixed: Iterable[Any]) -> None:
     """Try a property on what `draw` makes of the strategies, and on fixed examples.
 
     The drawn ones come first: if one fails, the smallest that fails is reported.
     """
-    if harness.examples and find_spec("hypothesis"):
+    strategies = drawn_ones() if harness.examples else None
+    if strategies:
         import hypothesis
-
-        from revgrad.testing import strategies
 
         # Deterministic, so without a trace on disk, or on the screen: the error says it all.
         settings = hypothesis.settings(

@@ -62,8 +62,7 @@ def lambdas(dtype: str, subnormals: bool = True) -> st.SearchStrategy[float]:
         Python floats: most of them have no exact counterpart in the dtype.
     """
     info = floating(dtype)
-    least = float(info.tiny)
-    most = float(info.max)
+    least, most = float(info.tiny), float(info.max)
     drawn = st.floats(least, min(most, 100.0)) | st.floats(least, most)
     if subnormals:
         drawn |= st.floats(least * float(info.eps), least)
