@@ -37,6 +37,7 @@ def test_features_get_minus_lambda_times_the_domain_gradient():
             np.testing.assert_allclose(none[name], plain[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_adversary_helps_on_the_moons():
     args = experiment.parse("PyTorch", ["moons"])
     problem = problems.moons(0, args.samples, args.noise, args.angle, "float32")
