@@ -92,7 +92,8 @@ def written(name: str, asked: bool, patience: float = 1, add: str = "") -> bool:
             timeout=60 * section.minutes * patience,
         )
         printed, status = done.stdout, f"exit code {done.returncode}"
-        sys.stderr.write(done.stderr.decode("utf-8", "replace")[-2000:])
+        errors = done.stderr.decode("utf-8", "replace")
+        sys.stderr.write(errors if done.returncode else errors[-2000:])
     except subprocess.TimeoutExpired as error:
         printed, status = (
             error.stdout or b"",

@@ -525,7 +525,8 @@ def other_lines(arguments):
         try:
             command([*arguments, "--no-such-option"])
         except SystemExit as done:
-            assert done.code in (0, 2), done.code
+            # After "--" the option is the name of a backend, which no backend has.
+            assert done.code in (0, 2) or (done.code == 1 and "--" in arguments), done.code
 
 
 TARGETS = {

@@ -190,14 +190,13 @@ class GradientReversal(torch.nn.Module):
         metadata, _strict, missing, _unexpected, errors = more
         key = prefix + "lam"
         loaded = state_dict.get(key)
-        if isinstance(loaded, torch.Tensor) and loaded.numel() != 1:
-            # PyTorch 2.8 takes the first of several numbers; 2.10 has this error.
+        if isinstance(loaded, torch.Tensor) and tuple(loaded.shape) not in ((), (1,)):
+            # Before anything is written. PyTorch 2.8 takes the first of several numbers.
             errors.append(
                 f"size mismatch for {key}: copying a param with shape {loaded.shape} from "
                 f"checkpoint, the shape in current model is {self.lam.shape}."
             )
             return
-        # Before anything is written.
         number = _rounded(loaded.reshape(())) if is_readable(loaded) else None
         super()._load_from_state_dict(state_dict, prefix, *more)
         if key in missing:  # the file of another layer

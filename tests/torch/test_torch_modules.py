@@ -133,9 +133,14 @@ def test_a_checkpoint_of_another_layer_leaves_lam_as_it_is():
         new.load_state_dict({k: v for k, v in old.state_dict().items() if k != "2.bias"})
 
 
-def test_a_buffer_of_another_shape_is_an_error_as_everywhere_in_pytorch():
+@pytest.mark.parametrize("shape", [(2,), (1, 1), (0,)])
+def test_a_buffer_of_another_shape_is_an_error_as_everywhere_in_pytorch(shape):
+    module = GradientReversal(0.5)
     with pytest.raises(RuntimeError, match="size mismatch for lam"):
-        GradientReversal(0.5).load_state_dict({"lam": torch.ones(2)})
+        module.load_state_dict({"lam": torch.ones(shape)})
+    assert module.lam == 0.5
+    module.load_state_dict({"lam": torch.tensor([0.25])})  # as PyTorch saved numbers before 0.4
+    assert module.lam == 0.25
 
 
 def test_replicas_have_a_buffer_of_their_own():
