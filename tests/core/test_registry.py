@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import revgrad
-from revgrad._registry import registry
+from revgrad import _plugins
+from revgrad._registry import Registry, registry
 
 
 class Recorder(revgrad.Backend):
@@ -258,3 +259,40 @@ def test_the_warm_path_takes_no_lock_and_chooses_nothing(library, register, monk
         assert revgrad.reverse(base, 1.0)[0] == "Falsy"  # also where the backend has a length of 0
         with pytest.raises((AttributeError, TypeError)):  # None is not a lock
             registry.register(revgrad.backends["numpy"])
+
+
+@pytest.mark.parametrize("function", [revgrad.reverse, revgrad.scale_gradient])
+def test_what_torch_compile_traces_in_its_place_does_the_same(function):
+    x = np.ones(2)
+    traced = function._torchdynamo_inline
+    assert traced is not function and function.autograph_info__ == {}
+    for each in (function, traced):
+        assert each(x, 0.5) is x and each(x, 0.5, backend="numpy") is x
+        with pytest.raises(TypeError, match="takes 2 positional arguments"):
+            each(x, 0.5, "numpy")
+        with pytest.raises(revgrad.InvalidLambdaError):
+            each(x, np.nan)
+
+
+def test_an_interrupted_discovery_starts_again(monkeypatch):
+    begun = []
+
+    def discover():
+        begun.append(len(begun))
+        if not begun[1:]:
+            raise KeyboardInterrupt
+        return [], []
+
+    monkeypatch.setattr(_plugins, "discover", discover)
+    fresh = Registry()
+    with pytest.raises(KeyboardInterrupt):
+        fresh.specs()
+    assert set(fresh.specs()) == set(fresh.specs()) == {"numpy"} and begun == [0, 1]
+
+
+@pytest.mark.parametrize("module, advised", [("keras.engine.keras_tensor", True), ("mine", False)])
+def test_a_tensor_of_keras_2_is_told_where_to_go(module, advised):
+    kind = type("KerasTensor", (), {"__module__": module})
+    with pytest.raises(revgrad.UnsupportedTypeError) as error:
+        revgrad.reverse(kind(), 0.5)
+    assert ("Keras 2" in str(error.value)) == advised

@@ -147,7 +147,13 @@ def first_step(framework, data, lam, adversarial):
     return numbers, [a - b for a, b in zip(digits.initial(3), after)], features
 
 
-@pytest.mark.parametrize("framework", OTHERS)
+# Lasagne compiles what Theano does.
+SLOW = {"lasagne": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    "framework", [pytest.param(each, marks=SLOW.get(each, ())) for each in OTHERS]
+)
 def test_the_first_step_is_the_same_in_each_framework(framework, data):
     for lam, adversarial in ((0.7, True), (0.0, False)):
         ours, theirs = (first_step(f, data, lam, adversarial) for f in (framework, FIRST))

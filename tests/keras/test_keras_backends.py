@@ -20,8 +20,10 @@ def run_on(backend, *command):
     return python(*command, cwd=HERE.parents[1], KERAS_BACKEND=backend).stdout
 
 
+# The layers call the functions of the three frameworks, which have tests of their own.
 @pytest.mark.parametrize(
-    "backend", ["tensorflow", "jax", pytest.param("torch", marks=pytest.mark.slow)]
+    "backend",
+    ["tensorflow", *(pytest.param(each, marks=pytest.mark.slow) for each in ("jax", "torch"))],
 )
 def test_on_each_backend(backend, pytestconfig):
     assert len(FILES) == 3
