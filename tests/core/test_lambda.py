@@ -78,3 +78,14 @@ def test_arrays_are_validated_by_element_and_keep_their_floating_dtype():
 def test_an_error_shows_60_letters_at_most():
     assert short_repr("a" * 58) == f"'{'a' * 58}'"
     assert short_repr("a" * 59) == f"'{'a' * 56}..."
+
+
+@pytest.mark.parametrize("factor", [-np.inf, np.inf, np.nan, -(10**400), 10**400])
+def test_a_factor_is_finite(factor):
+    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"):
+        revgrad.backend.normalize_factor(factor)
+
+
+def test_lambda_as_float_says_what_it_expects():
+    with pytest.raises(revgrad.InvalidLambdaError, match="^λ must be .* Expected a scalar"):
+        revgrad.backend.lambda_as_float(np.ones(2))
