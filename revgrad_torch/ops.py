@@ -195,12 +195,13 @@ class _ScaleInGraph(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, factor: Any) -> Any:
         ctx.save_for_backward(factor)  # compiled autograd loses a tensor that is an attribute
-        # Neither a view nor a clone: AOTAutograd takes a view of the result for one of `x`, and
-        # inductor merges clones, so that two outputs of the program would be one tensor, with one
-        # gradient. A product is computed in the kernel that makes `x`.
+        # Neither a view, a clone nor a product with 1: AOTAutograd takes a view of the result for
+        # one of `x`, and inductor merges clones, and from PyTorch 2.15 on such products, so that
+        # two outputs of the program would be one tensor, with one gradient. This is computed in
+        # the kernel that makes `x`.
         if x.is_complex():
-            return torch.view_as_complex(torch.view_as_real(x.resolve_conj()) * 1)
-        return x * 1
+            return torch.view_as_complex(_same(torch.view_as_real(x.resolve_conj())))
+        return _same(x)
 
     @staticmethod
     def backward(ctx: Any, g: Any) -> Tuple[Any, None]:
@@ -229,6 +230,11 @@ class _ScaleAnywhere(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, tangent: Any, _: Any) -> Any:
         return None if tangent is None else _product(tangent, *ctx.saved_tensors)
+
+
+def _same(x: Any) -> Any:
+    """Return a tensor that equals `x`, bit for bit, by an operation that no pass removes."""
+    return torch.maximum(x, x) if x.layout == torch.strided else x * 1
 
 
 def _product(g: Any, factor: Any) -> Any:

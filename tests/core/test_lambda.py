@@ -82,7 +82,9 @@ def test_an_error_shows_60_letters_at_most():
 
 @pytest.mark.parametrize("factor", [-np.inf, np.inf, np.nan, -(10**400), 10**400])
 def test_a_factor_is_finite(factor):
-    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"):
+    with pytest.raises(
+        revgrad.InvalidLambdaError, match="The factor must be a real, finite number;"
+    ):
         revgrad.backend.normalize_factor(factor)
 
 
