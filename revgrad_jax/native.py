@@ -1,5 +1,6 @@
 """`JaxNative`: how JAX casts, shapes and stores a λ or a factor."""
 
+import functools
 from typing import Any
 
 import jax
@@ -22,9 +23,10 @@ class JaxNative(Native):
                 f"Expected a JAX array; got a {type(x).__name__}. Pass jax.numpy.asarray(x), or "
                 "leave it out of the pytree."
             )
-        if not jnp.issubdtype(x.dtype, jnp.inexact):  # not the 4-bit integers, nor random keys
+        real = _real_dtype(x.dtype)
+        if real is None:
             raise no_gradient_error(x, x.dtype)
-        return super().dtype(x)
+        return real
 
     def is_value(self, value: object) -> bool:
         """Say whether it is an array or a tracer."""
@@ -70,3 +72,11 @@ def _on_host(value: jax.Array) -> Any:
     """Return a NumPy array of a dtype that NumPy itself has."""
     array = np.asarray(value)
     return array.astype(float) if array.dtype.kind == "V" else array  # bfloat16 and the like
+
+
+@functools.lru_cache(maxsize=None)  # on the path of each eager reversal
+def _real_dtype(dtype: Any) -> Any:
+    """Return the dtype of the real part; None for a dtype that carries no gradient."""
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        return None
+    return jnp.finfo(dtype).dtype  # type: ignore[no-untyped-call, unused-ignore]
