@@ -3,9 +3,13 @@
 import contextlib
 import io
 import os
+import re
 import textwrap
 from importlib import metadata
 
+import pytest
+
+from revgrad import BackendSpec
 from revgrad._cli.main import main
 
 PLUGINS = [
@@ -13,80 +17,63 @@ PLUGINS = [
 ]
 """The plugins of this repository, which tests of others leave out."""
 
-GOOD = """
-import revgrad
-
-@revgrad.hookimpl
-def revgrad_backends():
-    return [revgrad.BackendSpec("good", ("good_plugin:Tensor",), "good_plugin:GoodBackend")]
-
-class Tensor:
-    pass
-
-class GoodBackend(revgrad.Backend):
-    def multiply_gradient(self, x, factor):
-        return "reversed by good"
-
-    reverse = multiply_gradient
-"""
-
 
 def hook(body, name="revgrad_backends", arguments=""):
     """Return the code of a plugin by the body of its hook."""
     return f"import revgrad\n\n@revgrad.hookimpl\ndef {name}({arguments}):\n    {body}\n"
 
 
-def spec(name, claim="a:B"):
-    return f'revgrad.BackendSpec("{name}", ("{claim}",), "a:C")'
+def spec(name, claim="a:B", factory="a:C", **more):
+    """Return a spec as code."""
+    return f"revgrad.{BackendSpec(name, (claim,), factory, **more)!r}"
 
 
-UNSPEAKABLE = """
-class {name}({base}):
-    def {method}(self):
-        raise RuntimeError("no words")
+GOOD = f"""
+{hook(f"return {spec('good', 'good_plugin:Tensor', 'good_plugin:Backend')}")}
+
+class Tensor:
+    pass
+
+class Backend(revgrad.Backend):
+    def multiply_gradient(self, x, factor):
+        return "reversed by good"
+
+    reverse = multiply_gradient
 """
-SPEECHLESS = UNSPEAKABLE.format(name="Speechless", base="Exception", method="__str__")
-SHY = UNSPEAKABLE.format(name="Shy", base="", method="__repr__")
-# By stage and kind: the code, and the words of the error.
-_BY_STAGE = {
-    "import": {
-        "import": ("raise RuntimeError('no such driver')", "RuntimeError: no such driver"),
-        "exit": ("import sys; sys.exit('bye')", "SystemExit: bye"),
-        "skip": ("raise type('Skipped', (BaseException,), {})('no device')", "Skipped: no device"),
-        "speechless": (f"{SPEECHLESS}raise Speechless()", "Speechless. The other backends work on"),
-    },
-    "registration": {
-        "registration": (hook("return []", arguments="session"), "PluginValidationError"),
-        "no hook": (
-            hook("return []", name="revgrad_backend"),
-            "implements no hook of revgrad; decorate a function named revgrad_backends with",
-        ),
-        "unhashable": (
-            "import sys\nsys.modules[__name__] = {}",
-            "ValueError: {} implements no hook of revgrad",
-        ),
-    },
-    "hook": {
-        "hook": (hook("raise KeyError('version')"), "KeyError: 'version'"),
-        "result": (hook("return 3"), "revgrad_backends must return specs; got 3 (int)"),
-        "text": (hook("return 'theano'"), "revgrad_backends must return specs; got 'theano' (str)"),
-        "nothing": (hook(f"[{spec('forgotten')}]"), "returned None; return its specs"),
-    },
-    "spec": {
-        "shy spec": (hook("return [Shy()]") + SHY, "got an object without a repr (Shy)"),
-        "spec": (
-            hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
-            "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
-        ),
-        "not a spec": (hook("return ['theano']"), "a revgrad.BackendSpec; got 'theano' (str)"),
-        "name": (
-            hook(f"return [{spec('numpy')}]"),
-            "the name is taken by the backend of revgrad.reference:NumpyBackend",
-        ),
-    },
+_NO_WORDS = "{'__str__': lambda self: 1 / 0, '__repr__': lambda self: 1 / 0}"
+# Plugins that raise: when they are imported, and in their hook.
+BROKEN_IMPORT = "raise OSError('no such driver')"
+RAISES = hook("raise KeyError('version')")
+# By the name of the plugin: the stage that fails, the code, and the words of the error.
+BROKEN = {
+    "broken-import": ("import", BROKEN_IMPORT, "OSError: no such driver"),
+    "broken-exit": ("import", "import sys; sys.exit('bye')", "SystemExit: bye"),
+    "broken-skip": ("import", "raise type('Skip', (BaseException,), {})('no GPU')", "Skip: no GPU"),
+    "broken-shy": ("import", f"raise type('Shy', (Exception,), {_NO_WORDS})", "Shy. The other"),
+    "broken-arguments": ("registration", hook("return []", arguments="x"), "PluginValidationError"),
+    "broken-no-hook": (
+        "registration",
+        hook("return []", name="revgrad_backend"),
+        "implements no hook of revgrad; decorate a function named revgrad_backends with",
+    ),
+    "broken-dict": (
+        "registration",
+        "import sys\nsys.modules[__name__] = {}",  # which cannot be hashed
+        "ValueError: {} implements no hook of revgrad",
+    ),
+    "broken-hook": ("hook", RAISES, "KeyError: 'version'"),
+    "broken-number": ("hook", hook("return 3"), "revgrad_backends must return specs; got 3 (int)"),
+    "broken-text": ("hook", hook("return 'theano'"), "must return specs; got 'theano' (str)"),
+    "broken-none": ("hook", hook(f"[{spec('forgotten')}]"), "returned None; return its specs"),
+    "broken-shy-spec": ("spec", hook(f"return [type('Shy', (), {_NO_WORDS})()]"), "repr (Shy)"),
+    "broken-spec": (
+        "spec",
+        hook(f"return [{spec('beside')}, {spec('bad', 'theano.Variable')}]"),
+        "ValueError: the spec of backend 'bad': a claim must read 'module:qualname'",
+    ),
+    "broken-kind": ("spec", hook("return ['theano']"), "a revgrad.BackendSpec; got 'theano' (str)"),
+    "broken-name": ("spec", hook(f"return {spec('numpy')}"), "the name is taken by the backend of"),
 }
-BROKEN = {kind: each for kinds in _BY_STAGE.values() for kind, each in kinds.items()}
-STAGE = {kind: stage for stage, kinds in _BY_STAGE.items() for kind in kinds}
 
 
 def install(site, name, code, **modules):
@@ -102,8 +89,7 @@ def install(site, name, code, **modules):
 
 def environment(*folders, **variables):
     """Return the environment variables of a process that has folders first on its path."""
-    path = [*map(str, folders), os.environ.get("PYTHONPATH", "")]
-    path = os.pathsep.join(path)
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **variables}
 
 
@@ -111,8 +97,11 @@ def command(*arguments):
     """Run a command in this process; return exit code, standard output and standard error."""
     printed, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
-        try:
+        with pytest.raises(SystemExit) as exited:
             main(arguments)
-        except SystemExit as exited:
-            return exited.code, printed.getvalue(), errors.getvalue()
-    raise AssertionError("main() returned")
+    return exited.value.code, printed.getvalue(), errors.getvalue()
+
+
+def rows_of(table):
+    """Return the cells of a table that a command prints where there is no terminal."""
+    return [re.split("  +", line) for line in table.splitlines()]

@@ -20,10 +20,7 @@ settings.register_profile(
 def install(tmp_path):
     """Install a distribution with one plugin into a folder; it comes first on the path."""
 
-    def install(name, code, folder="site", **modules):
-        plugins_on_disk.install(tmp_path / folder, name, code, **modules)
-
-    return install
+    return lambda name, code, folder="site": plugins_on_disk.install(tmp_path / folder, name, code)
 
 
 @pytest.fixture

@@ -4,17 +4,13 @@ import csv
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from plugins_on_disk import PLUGINS, command
+from plugins_on_disk import PLUGINS, command, rows_of
 
 from revgrad import schedules
-
-DELAYED = schedules.Delayed(schedules.Dann(), until=0.5)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +19,7 @@ DELAYED = schedules.Delayed(schedules.Dann(), until=0.5)
         ("--help", "\n  check     run the checks of the contract on backends\n"),
         ("--help", "\n  doctor    say what is installed, what is broken, and why; the default\n"),
         ("--help", "exit codes:\n  0  nothing is broken"),
+        ("--help", "Documentation: the folder docs of the source distribution\n"),
         ("check --help", "exit codes:\n  0  nothing is broken"),
         ("doctor --help", "--timeout SECONDS  how long a backend may take to load (default: 120)"),
         ("schedule --help", "\n  revgrad schedule dann --gamma 10 --steps 1000\n"),
@@ -36,61 +33,52 @@ def test_help(arguments, shown, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     status, printed, errors = command(*arguments.split())
     assert (status, errors) == (0, "") and shown in printed
-    if arguments == "--help":  # they have no address yet
-        assert "Documentation: the folder docs of the source distribution\n" in printed
 
 
 @pytest.mark.parametrize("arguments", ["--help", "doctor", "schedule dann --csv"])
-@pytest.mark.parametrize("output, error", [("pipe", ""), ("/dev/full", "No space left on device")])
-def test_output_that_cannot_be_written(arguments, output, error):
-    if output == "pipe":  # which nobody reads
-        reader, written = os.pipe()
-        os.close(reader)
-    elif os.path.exists(output):
-        written = os.open(output, os.O_WRONLY)
-    else:
-        pytest.skip(f"there is no {output} here")
-    names = ",".join(PLUGINS)
-    done = subprocess.run(
-        [sys.executable, "-m", "revgrad", *arguments.split()],
-        # argparse ignores what it cannot write, and sees that only where nothing is buffered.
-        env={**os.environ, "REVGRAD_DISABLE": names, "PYTHONUNBUFFERED": ""},
-        stdout=written,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    os.close(written)
-    lines = done.stderr.splitlines()
+@pytest.mark.parametrize("device, error", [("", ""), ("/dev/full", "No space left on device")])
+def test_output_that_cannot_be_written(arguments, device, error):
+    if device and not os.path.exists(device):
+        pytest.skip(f"there is no {device} here")
+    reader, pipe = os.pipe()
+    os.close(reader)  # nobody reads it
+    with open(pipe, "wb") as unread, open(device or os.devnull, "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "revgrad", *arguments.split()],
+            # argparse ignores what it cannot write, and sees that only where nothing is buffered.
+            env={**os.environ, "REVGRAD_DISABLE": ",".join(PLUGINS), "PYTHONUNBUFFERED": ""},
+            stdout=full if device else unread,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
     assert done.returncode == 3
-    assert lines == ([f"revgrad: [Errno 28] {error}"] if error else [])
+    assert done.stderr == (f"revgrad: [Errno 28] {error}\n" if error else "")
 
 
 # --- revgrad schedule -----------------------------------------------------------------------------
 
 
-# The last training run is longer than any int64.
-@pytest.mark.parametrize("steps, every", [(1000, 100), (4, 1), (10**30, 10**29)])
-def test_the_table_has_eleven_steps_or_all_and_any_schedule_may_be_json(steps, every):
-    delayed = json.dumps(DELAYED.to_dict())
-    status, printed, _ = command("schedule", f"--steps={steps}", delayed, "cosine", "--end", "0.5")
-    headings, *rows = (re.split("  +", line) for line in printed.splitlines())
-    curves = [DELAYED, schedules.Cosine(end=0.5)]
-    assert status == 0 and headings == ["step", "p", *map(repr, curves)]
-    assert [int(row[0]) for row in rows] == [*range(0, steps + 1, every)]
-    for step, p, *values in rows:
-        assert float(p) == pytest.approx(int(step) / steps, rel=1e-6)
-        assert np.allclose([float(each) for each in values], [c(float(p)) for c in curves], 1e-5)
+# The options, how to read what they print, and how a number is written.
+TABLE = [], rows_of, "{:.6g}".format
+CSV = ["--csv"], lambda text: list(csv.reader(io.StringIO(text))), repr
 
 
-def test_csv_has_every_step_with_all_digits():
-    status, printed, _ = command("schedule", "linear", "--end", ".7", "dann", "--steps=7", "--csv")
-    headings, *rows = csv.reader(io.StringIO(printed))
-    curves = [schedules.Linear(0, 0.7), schedules.Dann()]
-    assert status == 0 and headings == ["step", "p", *map(repr, curves)]
-    assert [int(row[0]) for row in rows] == list(range(8))
-    for step, p, *values in rows:
-        assert float(p) == int(step) / 7
-        assert [float(each) for each in values] == [curve(float(p)) for curve in curves]
+# The last table is of a training run that is longer than any int64.
+@pytest.mark.parametrize(
+    "form, steps, every",
+    [(TABLE, 1000, 100), (TABLE, 4, 1), (TABLE, 10**30, 10**29), (CSV, 7, 1)],
+    ids=["eleven", "all", "long", "csv"],
+)
+def test_the_table_has_eleven_steps_or_all_and_the_csv_has_all(form, steps, every):
+    options, read, write = form
+    curves = [schedules.Delayed(schedules.Dann(), until=0.5), schedules.Cosine(end=0.5)]
+    arguments = [f"--steps={steps}", json.dumps(curves[0].to_dict()), "cosine", "--end", "0.5"]
+    status, printed, _ = command("schedule", *arguments, *options)
+    expected = [["step", "p", *map(repr, curves)]]
+    for step in range(0, steps + 1, every):
+        p = step / steps
+        expected.append([str(step), *map(write, [p, *(curve(p) for curve in curves)])])
+    assert status == 0 and read(printed) == expected
 
 
 def test_a_figure_is_drawn(tmp_path):

@@ -1,20 +1,18 @@
 """Some examples of each target of benchmarks/fuzz.py, which runs for longer."""
 
-import pathlib
 import sys
-import warnings
 
 import pytest
+from support.pages import ROOT
 
-sys.path.append(str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))
 import fuzz  # noqa: E402
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("target", fuzz.TARGETS)
 def test_it_works_or_ends_in_a_documented_error(target):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fuzz.examples(fuzz.TARGETS[target], 25)
+    fuzz.examples(fuzz.TARGETS[target], 25)
 
 
 def test_the_audit_hook_sees_code_that_is_executed():

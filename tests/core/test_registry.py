@@ -2,9 +2,11 @@
 
 import gc
 import pickle
+import re
 import sys
 import types
 import weakref
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -32,15 +34,7 @@ class Falsy(Recorder):
         return 0
 
 
-class NotABackend:
-    pass
-
-
-def failing_factory():
-    raise OSError("libexample.so.1: cannot open shared object file")
-
-
-HERE = __name__
+HERE, BASE, SAME_BASE = __name__, "examplelib.core:Base", "thirdlib:SameBase"
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ def register():
 
 
 def test_the_nearest_claimed_class_wins_whatever_the_order(library, register):
-    register("far", "examplelib.core:Base", f"{HERE}:Other")
+    register("far", BASE, f"{HERE}:Other")
     register("near", "otherlib:Mixed")
     register("nested", "thirdlib:Namespace.Inner")
     users = type("Users", (library.Child,), {})
@@ -82,23 +76,17 @@ def test_the_nearest_claimed_class_wins_whatever_the_order(library, register):
 
 
 @pytest.mark.parametrize(
-    "first, second, package",
-    [
-        ("examplelib.core:Base", "examplelib.core:Child", "examplelib"),
-        ("examplelib.core:Base", "thirdlib:SameBase", "examplelib"),
-        ("thirdlib:SameBase", "examplelib.core:Base", "thirdlib"),
-    ],
+    "one, two", [(BASE, "examplelib.core:Child"), (BASE, SAME_BASE), (SAME_BASE, BASE)]
 )
-def test_two_backends_of_one_package_or_class_are_an_error_naming_both(
-    library, register, first, second, package
-):
-    register("one", first)
-    register("two", second, f"{HERE}:Other")
+def test_two_backends_of_one_package_or_class_are_an_error_naming_both(library, register, one, two):
+    register("one", one)
+    register("two", two, f"{HERE}:Other")
+    what = f"the same class, or classes of the package '{re.split('[.:]', one)[0]}'"
+    advice = r"backend='(one|two)'.* revgrad\.unregister\('(one|two)'\)"
+    words = rf"'(one' and 'two|two' and 'one)' all claim {what},.*{advice}"
     for x in (library.Base(), library.Child()):
-        with pytest.raises(revgrad.AmbiguousBackendError, match="claim the same class") as caught:
+        with pytest.raises(revgrad.AmbiguousBackendError, match=words):
             revgrad.reverse(x, 1.0)
-        for words in ("'one'", "'two'", f"package {package!r}", "backend=", "revgrad.unregister("):
-            assert words in str(caught.value)
     assert revgrad.reverse(library.Base(), 1.0, backend="two")[0] == "Other"
     revgrad.unregister("one")
     assert revgrad.reverse(library.Child(), 1.0)[0] == "Other"
@@ -115,12 +103,11 @@ def test_a_claim_imports_nothing_and_runs_no_code_of_its_module(library, registe
 
 
 def test_what_changes_in_the_middle_of_a_first_call_counts_in_the_next(library, register):
-    register("far", "examplelib.core:Base", f"{HERE}:Other")
-    choose = registry._choose
+    register("far", BASE, f"{HERE}:Other")
 
     def choose_and_change(kind, specs):
-        chosen = choose(kind, specs)
         del registry._choose
+        chosen = registry._choose(kind, specs)
         register("near", "otherlib:Mixed")
         revgrad.unregister("far")
         return chosen
@@ -140,7 +127,7 @@ class Resolving(revgrad.Backend):
 
 def test_a_backend_gets_a_factor_that_is_valid_and_fits(library, register):
     library.Base.dtype, library.Base.shape = np.dtype("float32"), (2, 1)
-    register("resolving", "examplelib.core:Base", f"{HERE}:Resolving")
+    register("resolving", BASE, f"{HERE}:Resolving")
     for given, factor in ((2, -2), (np.float64(0.5), -0.5), (np.ones((2, 1), int), [[-1], [-1]])):
         came = revgrad.reverse(library.Base(), given)
         np.testing.assert_array_equal(came, np.float32(factor))
@@ -149,9 +136,6 @@ def test_a_backend_gets_a_factor_that_is_valid_and_fits(library, register):
     for bad in (-1, np.ones(3), 1e300, object(), lambda p: p, revgrad.LambdaVariable(1)):
         with pytest.raises(revgrad.InvalidLambdaError):
             revgrad.reverse(library.Base(), bad)
-    library.Base.dtype = np.dtype("int32")
-    with pytest.raises(revgrad.UnsupportedTypeError, match="Cast it to a floating dtype"):
-        revgrad.scale_gradient(library.Base(), 1)
 
 
 @pytest.mark.parametrize(
@@ -159,25 +143,21 @@ def test_a_backend_gets_a_factor_that_is_valid_and_fits(library, register):
     [
         ("no_such_module:Backend", "ModuleNotFoundError: No module named 'no_such_module'"),
         (f"{HERE}:NoSuchName", "AttributeError: "),
-        (f"{HERE}:NotABackend", "TypeError: it returned a NotABackend, not a revgrad.Backend"),
-        (f"{HERE}:failing_factory", "OSError: libexample.so.1"),
+        ("builtins:object", "TypeError: it returned a object, not a revgrad.Backend"),
+        ("builtins:next", "TypeError: next expected at least 1 argument, got 0"),
     ],
 )
-def test_a_backend_that_does_not_load_says_why_and_what_it_requires(
-    library, register, factory, words
-):
-    register("broken", "examplelib.core:Base", factory, requires="example>=2")
+def test_a_backend_that_does_not_load_says_why(library, register, factory, words):
+    register("broken", BASE, factory, requires="example>=2")
+    why = f"'broken' does not load: its factory {factory} failed with {words}.* It requires "
     for call in (
         lambda: revgrad.reverse(library.Base(), 1),
         lambda: revgrad.get_backend("broken"),
         lambda: revgrad.reverse(np.ones(1), 1, backend="broken"),
     ):
-        with pytest.raises(revgrad.BackendUnavailableError) as caught:
+        what_to_do = r"example>=2\. .*revgrad\.unregister\('broken'\)"
+        with pytest.raises(revgrad.BackendUnavailableError, match=why + what_to_do) as caught:
             call()
-        says = str(caught.value)
-        assert f"'broken' does not load: its factory {factory} failed with {words}" in says
-        assert "It requires example>=2." in says and "revgrad.unregister('broken')" in says
-        assert isinstance(caught.value, ImportError)
         assert words.startswith(type(caught.value.__cause__).__name__)
     assert revgrad.reverse(np.ones(1), 1) == 1
 
@@ -208,14 +188,12 @@ class Lenient(revgrad.BackendSpec):
 )
 def test_an_invalid_spec_is_rejected(spec, words):
     known = dict(revgrad.backends)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(words)):
         revgrad.register(spec)
-    assert words in str(caught.value)
     assert dict(revgrad.backends) == known
 
 
 def test_backends_is_a_read_only_mapping():
-    assert revgrad.backends["numpy"].claims == ("numpy:ndarray", "numpy:generic")
     assert "numpy" in repr(revgrad.backends)
     assert len(revgrad.backends) == len(list(revgrad.backends))
     with pytest.raises(TypeError):
@@ -246,14 +224,12 @@ def test_a_type_is_not_kept_alive():
     assert gone() is None
 
 
-def test_the_warm_path_takes_no_lock_and_chooses_nothing(library, register, monkeypatch):
-    register("falsy", "examplelib.core:Base", f"{HERE}:Falsy")
+def test_the_warm_path_takes_no_lock_and_chooses_nothing(library, register):
+    register("falsy", BASE, f"{HERE}:Falsy")
     x, base = np.ones(2), library.Base()
     revgrad.reverse(x, 1.0)
     assert revgrad.reverse(base, 1.0)[0] == "Falsy"
-    with monkeypatch.context() as patched:
-        patched.setattr(registry, "_lock", None)
-        patched.setattr(registry, "find", None)
+    with mock.patch.multiple(registry, _lock=None, find=None):
         assert revgrad.reverse(x, 1.0) is x
         assert revgrad.reverse(x, 1.0, backend="numpy") is x
         assert revgrad.reverse(base, 1.0)[0] == "Falsy"  # also where the backend has a length of 0
@@ -275,24 +251,16 @@ def test_what_torch_compile_traces_in_its_place_does_the_same(function):
 
 
 def test_an_interrupted_discovery_starts_again(monkeypatch):
-    begun = []
-
-    def discover():
-        begun.append(len(begun))
-        if not begun[1:]:
-            raise KeyboardInterrupt
-        return [], []
-
+    discover = mock.Mock(side_effect=[KeyboardInterrupt, ([], [])])
     monkeypatch.setattr(_plugins, "discover", discover)
     fresh = Registry()
     with pytest.raises(KeyboardInterrupt):
         fresh.specs()
-    assert set(fresh.specs()) == set(fresh.specs()) == {"numpy"} and begun == [0, 1]
+    assert set(fresh.specs()) == set(fresh.specs()) == {"numpy"} and discover.call_count == 2
 
 
-@pytest.mark.parametrize("module, advised", [("keras.engine.keras_tensor", True), ("mine", False)])
-def test_a_tensor_of_keras_2_is_told_where_to_go(module, advised):
-    kind = type("KerasTensor", (), {"__module__": module})
+def test_a_tensor_of_keras_3_is_not_taken_for_one_of_keras_2():
+    kind = type("KerasTensor", (), {"__module__": "keras.src.backend.common.keras_tensor"})
     with pytest.raises(revgrad.UnsupportedTypeError) as error:
         revgrad.reverse(kind(), 0.5)
-    assert ("Keras 2" in str(error.value)) == advised
+    assert "Keras 2" not in str(error.value)

@@ -2,16 +2,15 @@
 
 import email
 import os
-import pathlib
 import shutil
 import sys
 import tarfile
 import zipfile
 
 import pytest
+from support.pages import ROOT
 from support.processes import call
 
-ROOT = pathlib.Path(__file__).parents[2]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("revgrad*/__init__.py"))
 
 
@@ -31,12 +30,13 @@ def test_the_index_takes_them(built):
     call("check-wheel-contents", "--toplevel", ",".join(PACKAGES), built[1], cwd=ROOT)
 
 
-def test_the_wheel_holds_every_module(built):
+def test_the_wheel_holds_every_file_as_it_is_here(built):
     wheel = zipfile.ZipFile(str(built[1]))
     paths = [path for path in ROOT.glob("revgrad*/**/*") if path.suffix in (".py", ".typed")]
-    ours = {path.relative_to(ROOT).as_posix() for path in paths}
-    assert ours == {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert {f"{package}/py.typed" for package in PACKAGES} <= ours
+    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
+    names = [name for name in wheel.namelist() if ".dist-info/" not in name]
+    assert {name: wheel.read(name) for name in names} == ours
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(ours)
 
 
 def test_the_description_needs_no_repository(built):
@@ -49,12 +49,11 @@ def test_the_description_needs_no_repository(built):
     assert text.count("](") == text.count("](https://")
 
 
-def pythons():
-    """The oldest and the newest CPython that revgrad supports, where they are on PATH."""
-    return list(filter(None, map(shutil.which, ("python3.8", "python3.13")))) or [sys.executable]
+# The oldest and the newest CPython that revgrad supports, where they are on PATH.
+PYTHONS = list(filter(None, map(shutil.which, ("python3.8", "python3.13")))) or [sys.executable]
 
 
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", PYTHONS)
 def test_the_core_passes_its_tests_from_the_sdist(built, python, tmp_path):
     """The wheel is installed alone; the tests come from the sdist."""
     sdist, wheel = built
