@@ -5,7 +5,6 @@ import io
 import os
 import pathlib
 import re
-from importlib import metadata
 
 import numpy as np
 import pytest
@@ -18,40 +17,19 @@ from theano.tests.record import RecordMode
 
 from support.processes import python
 
-from revgrad_theano import compat
+from revgrad_theano import compat, install
 
 # How THEANO_FLAGS names a flag of a section: gcc.cxxflags; Theano-PyMC, gcc__cxxflags.
-try:
-    DOT = "__" if metadata.version("Theano-PyMC") else "."
-except metadata.PackageNotFoundError:
-    DOT = "."
+DOT = "__" if install._is_installed("Theano-PyMC") else "."
 FLAGS = os.environ.get("THEANO_FLAGS", "")
-
-
-def run(code, **environment):
-    """Run code and return what it prints, stderr included."""
-    done = python(code=code, **environment)
-    return done.stdout + done.stderr
-
-
-def outcome(*arguments, **environment):
-    """Return the exit status of an interpreter, and what it prints."""
-    done = python(*arguments, check=False, **environment)
-    return done.returncode, done.stdout + done.stderr
-
-
-def dense(rng):
-    x = T.fmatrix()
-    w, v = (theano.shared(rng.randn(4, 4).astype("float32")) for _ in range(2))
-    cost = T.sqr(T.dot(T.tanh(T.dot(x, w)), v) - 1).mean()
-    return x, [w, v], cost, rng.randn(8, 4).astype("float32")
 
 
 def convolution(rng):
     x = T.ftensor4()
-    w = theano.shared(rng.randn(2, 1, 3, 3).astype("float32"))
-    cost = T.sqr(pool_2d(nnet.conv2d(x, w), (2, 2), ignore_border=True) - 1).mean()
-    return x, [w], cost, rng.randn(4, 1, 8, 8).astype("float32")
+    w, v = (theano.shared(rng.randn(*n).astype("float32")) for n in [(2, 1, 3, 3), (18, 4)])
+    pooled = pool_2d(nnet.conv2d(x, w), (2, 2), ignore_border=True)
+    cost = T.sqr(T.dot(T.tanh(pooled.flatten(2)), v) - 1).mean()
+    return x, [w, v], cost, rng.randn(4, 1, 8, 8).astype("float32")
 
 
 def scan(rng):
@@ -62,60 +40,51 @@ def scan(rng):
     return x, [w], T.sqr(states[-1] - 0.5).mean(), rng.randn(5, 3).astype("float32")
 
 
-@pytest.mark.parametrize("model", [dense, convolution, scan])
+@pytest.mark.parametrize("model", [convolution, scan])
 def test_theano_compiles_c_code_and_trains(model):
-    assert theano.config.cxx, "no C++ compiler"
     x, parameters, cost, value = model(np.random.RandomState(0))
     gradients = theano.grad(cost, parameters)
     updates = [(p, p - np.float32(0.05) * g) for p, g in zip(parameters, gradients)]
-    slow = theano.function([x], gradients, mode=theano.Mode("py", None))
-    train = theano.function([x], [cost] + gradients, updates=updates, mode="FAST_RUN")
-    expected = slow(value)
+    train = theano.function([x], [cost, *gradients], updates=updates, mode="FAST_RUN")
+    assert any(hasattr(thunk, "cthunk") for thunk in train.fn.thunks)
+    expected = theano.function([x], gradients, mode=theano.Mode("py", None))(value)
     first, *actual = train(value)
     for a, b in zip(actual, expected):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     for _ in range(20):
         last = train(value)[0]
     assert last < first
-    assert any(hasattr(thunk, "cthunk") for thunk in train.fn.thunks)
 
 
 FRESH = {
     "applying it again changes nothing": """
-        import sys
-        import revgrad_theano.compat as compat
+        import importlib, sys
         import numpy
+        import revgrad_theano.compat as compat
         finders, names = list(sys.meta_path), dict(vars(numpy))
         compat.apply()
-        import importlib
         importlib.reload(compat)
-        assert sys.meta_path[0] is finders[0] and len(sys.meta_path) == len(finders)
-        assert vars(numpy) == names
+        assert sys.meta_path == finders and vars(numpy) == names
         import theano
         flags = theano.config.gcc.cxxflags
         compat.apply()
         assert theano.config.gcc.cxxflags == flags and flags.count("-DNPY_PY3K") <= 1
         """,
     "names and modules that exist stay as they are": """
-        import warnings; warnings.simplefilter("ignore")
-        import importlib, sys
+        import contextlib, importlib, sys
         import numpy
-        before = {name: getattr(numpy, name) for name in dir(numpy)}
-        real = {}
+        before, real = {name: getattr(numpy, name) for name in dir(numpy)}, {}
         for name in ("imp", "pkg_resources", "distutils", "distutils.sysconfig", "numpy.distutils"):
-            try:
+            with contextlib.suppress(ImportError):
                 real[name] = importlib.import_module(name)
-            except ImportError:
-                pass
         import revgrad_theano.compat
         assert all(getattr(numpy, name) is value for name, value in before.items())
         for name, module in real.items():
-            assert sys.modules[name] is module
-            del sys.modules[name]
+            assert sys.modules.pop(name) is module
             assert "stand-in" not in (importlib.import_module(name).__doc__ or ""), name
         """,
     "it supplies what this Python and NumPy lack": """
-        import warnings; warnings.simplefilter("ignore")
+        import contextlib
         import revgrad_theano.compat
         import numpy as np
         assert np.float_ is np.float64 and np.product([2, 3]) == 6 and np.alltrue([True])
@@ -124,46 +93,29 @@ FRESH = {
         import distutils.spawn, distutils.sysconfig, imp, pkg_resources, numpy.distutils
         assert distutils.sysconfig.get_python_inc() and distutils.sysconfig.get_python_lib()
         assert pkg_resources.get_distribution("revgrad").version
-        try:
+        with contextlib.suppress(pkg_resources.DistributionNotFound):
             pkg_resources.get_distribution("no-such-distribution")
-        except pkg_resources.DistributionNotFound:
-            pass
         from numpy.linalg.linalg import LinAlgError
         assert LinAlgError is np.linalg.LinAlgError
         """,
     "a NumPy config that was imported before serves too": """
-        import warnings; warnings.simplefilter("ignore")
-        try:
+        import contextlib
+        with contextlib.suppress(ImportError):
             import numpy.distutils.__config__
-        except ImportError:
-            pass
         import revgrad_theano.compat, theano
         from numpy.distutils.__config__ import blas_opt_info
         """,
     "a finder of an older kind is passed over": """
-        import sys
-        class Legacy:
-            def find_module(self, name, path=None):
-                return None
-        sys.meta_path.insert(0, Legacy())
-        import warnings; warnings.simplefilter("ignore")  # Python 3.10 to 3.12 say it is old
+        import sys, types
+        sys.meta_path.insert(0, types.SimpleNamespace(find_module=lambda name, path=None: None))
         import revgrad_theano.compat, theano
-        """,
-    "it imports no Theano itself": """
-        import sys, revgrad_theano.compat
-        assert 'theano' not in sys.modules
-        """,
-    "after a Theano that works it is harmless": """
-        import revgrad_theano.compat, theano
-        revgrad_theano.compat.apply()
-        import lasagne
         """,
 }
 
 
 @pytest.mark.parametrize("code", FRESH.values(), ids=FRESH)
 def test_in_a_fresh_interpreter(code):
-    run(code)
+    python(code=code, PYTHONWARNINGS="ignore")
 
 
 @pytest.mark.parametrize("mode", ["max", "sum", "average_exc_pad"])
@@ -219,13 +171,10 @@ def test_c_code_computes_what_numpy_does(inputs, output, values, expected):
 
 def test_a_run_is_recorded():
     # RecordMode is how Theano compares two runs.
-    x, runs = T.dvector(), []
-    for _ in range(2):
-        file = io.StringIO()
-        mode = RecordMode(file_object=file, replay=False)
-        theano.function([x], x * 2, mode=mode)(np.ones(2))
-        runs.append(file.getvalue())
-    assert runs[0] == runs[1] and runs[0]
+    x, files = T.dvector(), (io.StringIO(), io.StringIO())
+    for file in files:
+        theano.function([x], x * 2, mode=RecordMode(file_object=file, replay=False))(np.ones(2))
+    assert files[0].getvalue() == files[1].getvalue() != ""
 
 
 def test_debug_mode_updates_a_scalar():
@@ -291,8 +240,10 @@ def test_products_use_a_blas():
     assert "blas" in theano.config.blas.ldflags
 
 
-def test_no_warning_escapes_from_it():
-    assert run("import revgrad_theano.compat", PYTHONWARNINGS="error") == ""
+def test_it_imports_no_theano_and_no_warning_escapes_from_it():
+    code = "import sys, revgrad_theano.compat; assert 'theano' not in sys.modules"
+    done = python(code=code, PYTHONWARNINGS="error")
+    assert done.stdout + done.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -307,7 +258,8 @@ def test_flags_of_the_user_are_kept(name, variable, value, expected, tmp_path):
     (tmp_path / "theanorc").write_text("[gcc]\ncxxflags = -DMINE=1\n")
     code = f"import revgrad_theano.compat, theano; print([theano.config.{name}])"
     others = re.sub(r"gcc\.cxxflags=[^,]*", "", FLAGS)  # what tox sets
-    assert expected in run(code, cwd=tmp_path, **{"THEANO_FLAGS": others, variable: value})
+    done = python(code=code, cwd=tmp_path, **{"THEANO_FLAGS": others, variable: value})
+    assert expected in done.stdout
 
 
 def test_after_a_theano_that_failed_it_says_what_to_do():
@@ -318,65 +270,45 @@ def test_after_a_theano_that_failed_it_says_what_to_do():
     """
     words = "ImportError: theano was imported before revgrad_theano.compat, and failed: .* Restart "
     words += "Python .* and import revgrad_theano.compat before theano"
-    status, printed = outcome(code=code)
-    assert status == 1 and re.search(words, printed)
+    done = python(code=code, check=False)
+    assert done.returncode == 1 and re.search(words, done.stderr)
 
 
 @pytest.mark.parametrize("framework", ["theano", "lasagne"])
 def test_a_backend_that_needs_it_says_so(framework):
     # With the newest Python and NumPy neither imports; Lasagne 0.1 not even on the oldest.
-    code = """
-        import importlib, revgrad, sys
-        needed = advice = ""
-        try:
-            importlib.import_module(sys.argv[1])
-        except Exception:
-            needed = "import revgrad_theano.compat before theano"
-        try:
-            revgrad.get_backend(sys.argv[1])
-        except revgrad.BackendUnavailableError as error:
-            advice = str(error)
-        assert needed in advice and bool(needed) == bool(advice), advice
-        """
-    python(framework, code=code)
+    plain = python(code=f"import {framework}", check=False)
+    done = python(code=f"import revgrad; revgrad.get_backend('{framework}')", check=False)
+    advice = "BackendUnavailableError.* import revgrad_theano.compat before theano"
+    assert bool(plain.returncode) == bool(done.returncode) == bool(re.search(advice, done.stderr))
 
 
 SCRIPT = """
-import sys
-import theano
-import neighbour
-print("name", __name__)
-print("argv", sys.argv[1:])
-print("file", __file__)
-if "fail" in sys.argv:
-    raise ValueError("as asked")
+import sys, theano, neighbour
+print(__name__, sys.argv[1:], __file__)
+assert "fail" not in sys.argv, "as asked"
 sys.exit(7)
 """
-
-
 USAGE = "usage: python -m revgrad_theano.compat script.py [args ...]"
 
 
 @pytest.mark.parametrize(
     "arguments, status, printed",
     [
-        (["train.py", "--n", "3"], 7, ["name __main__", "argv ['--n', '3']", "file {}/train.py"]),
-        (["-m", "train", "-x"], 7, ["name __main__", "argv ['-x']"]),
-        (["train.py", "fail"], 1, ["ValueError: as asked", "train.py"]),
-        ([], 1, [USAGE]),
-        (["-m"], 1, [USAGE]),
-        (["-x"], 1, [USAGE]),
-        (["--help"], 0, [USAGE]),
+        (["{}/train.py", "--n", "3"], 7, "__main__ ['--n', '3'] {}/train.py"),
+        (["-m", "train", "-x"], 7, "__main__ ['-x'] "),
+        (["{}/train.py", "fail"], 1, "AssertionError: as asked"),
+        ([], 1, USAGE),
+        (["-m"], 1, USAGE),
+        (["-x"], 1, USAGE),
+        (["--help"], 0, USAGE),
     ],
 )
 def test_it_runs_an_unchanged_program(arguments, status, printed, tmp_path):
     (tmp_path / "neighbour.py").write_text("")
     (tmp_path / "train.py").write_text(SCRIPT)
-    environment = {}
-    if arguments[:1] == ["-m"]:
-        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-        environment = {"PYTHONPATH": path}
-    elif arguments[:1] == ["train.py"]:  # from another folder
-        arguments = [tmp_path / "train.py", *arguments[1:]]
-    found, text = outcome("-m", "revgrad_theano.compat", *arguments, **environment)
-    assert found == status and all(each.format(tmp_path) in text for each in printed), text
+    folder = tmp_path if "-m" in arguments else None  # a script may lie in another folder
+    arguments = [each.format(tmp_path) for each in arguments]
+    done = python("-m", "revgrad_theano.compat", *arguments, cwd=folder, check=False)
+    assert done.returncode == status
+    assert printed.format(tmp_path) in done.stdout + done.stderr

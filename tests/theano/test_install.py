@@ -1,6 +1,7 @@
 """`python -m revgrad_theano.install`; tox itself runs the real installation before these tests."""
 
 import os
+from importlib import metadata
 
 import pytest
 from support.processes import python
@@ -40,20 +41,15 @@ def test_help_names_what_it_installs(capsys):
 
 
 def test_the_build_keeps_the_users_sitecustomize(tmp_path):
-    for folder, text in (
-        ("tools", install._SITECUSTOMIZE),
-        ("mine", "import sys; sys.mine = True"),
-    ):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "sitecustomize.py").write_text(text)
-    path = os.pathsep.join(str(tmp_path / folder) for folder in ("tools", "mine"))
+    folders = tmp_path / "tools", tmp_path / "mine"
+    for folder, text in zip(folders, (install._SITECUSTOMIZE, "import sys; sys.mine = True")):
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(text)
     code = "import configparser, sys; print(configparser.SafeConfigParser and sys.mine)"
-    assert python("-W", "ignore", "-c", code, PYTHONPATH=path).stdout.strip() == "True"
+    done = python("-W", "ignore", "-c", code, PYTHONPATH=os.pathsep.join(map(str, folders)))
+    assert done.stdout.strip() == "True"
 
 
 def test_the_requirements_are_those_of_the_extras():
-    from importlib import metadata
-
-    required = [line.replace(" ", "") for line in metadata.requires("revgrad")]
-    for requirement in (install.THEANO, install.LASAGNE):
-        assert any(line.startswith(requirement + ";") for line in required), required
+    required = {line.replace(" ", "").split(";")[0] for line in metadata.requires("revgrad")}
+    assert {install.THEANO, install.LASAGNE} <= required
