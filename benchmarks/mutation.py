@@ -3,10 +3,11 @@
 Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
 hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py`` for some of the files
 in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed, ``--minutes 10``
-to stop then. cosmic-ray makes the mutants; each is tested in a forked process that has imported
-everything else, in a copy of the repository. mutation.txt lists mutants that cannot be told from
-the original, or that no test is meant to kill, grouped by reason. Prints a table and every mutant
-that survives; the exit code is 1 if there is one, or if one of the list is killed.
+to stop then, ``--jobs 2`` to test so many at once. cosmic-ray makes the mutants; each is tested in
+a forked process that has imported everything else, in a copy of the repository. mutation.txt lists
+mutants that cannot be told from the original, or that no test is meant to kill, grouped by reason.
+Prints a table and every mutant that survives; the exit code is 1 if there is one, or if one of the
+list is killed.
 """
 
 import argparse
@@ -22,7 +23,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from theano_own_tests import read_known
@@ -35,11 +38,24 @@ RAMPS = "test_schedules test_schedule_backend test_scheduler test_migration test
 PROCESSES = "cannot_be_checked or an_unknown_name or missing or mistyped"
 
 
-def core(names: str) -> List[str]:
+def core(names: str, without: str = f"not ({PROCESSES})") -> List[str]:
     """Return the paths of tests of the core; those that are quick and likely to fail come first."""
-    return ["-k", f"not ({PROCESSES})", *(f"tests/core/{name}.py" for name in names.split())]
+    paths = [f"tests/core/{name}.py" for name in names.split()]
+    return ["--hypothesis-profile=mutation", "-k", without, *paths]
 
 
+def of(backend: str, names: str) -> Tuple[str, List[str]]:
+    """Return a backend's framework, and the paths of its tests."""
+    framework = {"mlx": "mlx.core", "lasagne": "revgrad_theano.compat"}.get(backend, backend)
+    return framework, [f"tests/{backend}/{name}.py" for name in names.split()]
+
+
+# Those start processes, or pytest, for what the other tests do as well.
+SUITE = [
+    *("-k", "not (under_pytest or hypothesis or 64_threads or soak or not_light)"),
+    *(f"tests/testing/{name}.py" for name in ("test_bites", "test_suite", "test_residual")),
+]
+FLOW = ["tests/testing/test_flow.py"]
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/_lambda.py": ("", core(LAMBDA)),
@@ -54,22 +70,54 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
         "",
         [*core("test_registry test_mistakes test_import"), "tests/autograd"],
     ),
-    "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import")[2:]),
-    "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry")[2:]),
+    "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import", "")),
+    "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry", "")),
+    "revgrad/_names.py": ("", core("test_import test_mistakes test_registry", "")),
+    "revgrad/_tracers.py": ("", core("test_registry test_lambda")),
+    "revgrad/exceptions.py": ("", core("test_registry test_plugins test_mistakes", "")),
     "revgrad/schedules/_arguments.py": ("", core(RAMPS)),
     "revgrad/schedules/_base.py": ("", core(RAMPS)),
     "revgrad/schedules/_joins.py": ("", core(RAMPS)),
     "revgrad/schedules/_progress.py": ("", core(RAMPS)),
     "revgrad/schedules/_ramps.py": ("", core(RAMPS)),
     "revgrad/schedules/_scheduler.py": ("", core("test_scheduler test_mistakes test_migration")),
+    "revgrad/testing/flow/__init__.py": ("", FLOW),
+    "revgrad/testing/flow/_diagnosis.py": ("", FLOW),
+    "revgrad/testing/flow/_domain_loss.py": ("", FLOW),
+    "revgrad/testing/flow/_report.py": ("", FLOW),
+    "revgrad/testing/flow/_slopes.py": ("", FLOW),
+    "revgrad/testing/_cases.py": ("", SUITE),
+    "revgrad/testing/_check.py": ("", SUITE),
+    "revgrad/testing/_property.py": ("", [*SUITE[2:]]),
+    "revgrad/testing/_runner.py": ("", SUITE),
+    "revgrad/testing/harness.py": ("", SUITE),
+    "revgrad/testing/checks/choice.py": ("", SUITE),
+    "revgrad/testing/checks/factors.py": ("", SUITE),
+    "revgrad/testing/checks/programs.py": ("", SUITE),
+    "revgrad/testing/checks/usage.py": ("", SUITE),
+    "revgrad/testing/checks/values.py": ("", SUITE),
     "revgrad_autograd/ops.py": ("autograd", ["tests/autograd"]),
     "revgrad_autograd/native.py": ("autograd", ["tests/autograd"]),
-    "revgrad_torch/ops.py": (
-        "torch",
-        ["tests/torch/test_torch_ops.py", "tests/torch/test_torch_contract.py"],
-    ),
-    "revgrad_torch/modules.py": ("torch", ["tests/torch/test_torch_modules.py"]),
-    "revgrad_jax/ops.py": ("jax", ["tests/jax/test_jax_ops.py", "tests/jax/test_jax_contract.py"]),
+    "revgrad_torch/ops.py": of("torch", "test_torch_ops test_torch_contract"),
+    "revgrad_torch/native.py": of("torch", "test_torch_ops test_torch_contract"),
+    "revgrad_torch/modules.py": of("torch", "test_torch_modules"),
+    "revgrad_jax/ops.py": of("jax", "test_jax_ops test_jax_contract"),
+    "revgrad_jax/native.py": of("jax", "test_jax_ops test_jax_contract"),
+    "revgrad_jax/equinox.py": of("jax", "test_jax_layers"),
+    "revgrad_jax/linen.py": of("jax", "test_jax_layers"),
+    "revgrad_jax/nnx.py": of("jax", "test_jax_layers"),
+    "revgrad_tensorflow/ops.py": of("tensorflow", "test_tensorflow_ops test_tensorflow_contract"),
+    "revgrad_keras/layers.py": of("keras", "on_each_backend/keras_layer"),
+    "revgrad_keras/callbacks.py": of("keras", "on_each_backend/keras_callback"),
+    "revgrad_pytensor/ops.py": of("pytensor", "test_pytensor_ops test_pytensor_contract"),
+    "revgrad_theano/ops.py": of("theano", "test_ops test_in_graph test_contract"),
+    "revgrad_lasagne/layers.py": of("lasagne", "test_layers"),
+    "revgrad_mlx/ops.py": of("mlx", "test_mlx_ops test_mlx_contract"),
+    "revgrad_mlx/modules.py": of("mlx", "test_mlx_ops test_mlx_contract"),
+    "revgrad_paddle/ops.py": of("paddle", "test_paddle_ops test_paddle_contract"),
+    "revgrad_paddle/layers.py": of("paddle", "test_paddle_ops test_paddle_contract"),
+    "revgrad_mindspore/ops.py": of("mindspore", "test_mindspore_ops test_mindspore_contract"),
+    "revgrad_mindspore/cells.py": of("mindspore", "test_mindspore_ops test_mindspore_contract"),
 }
 
 # A boundary and the opposite of each comparison, and one other operator for each.
@@ -191,7 +239,6 @@ QUICK = [
     "--disable-warnings",
     "-p",
     "no:cacheprovider",
-    "--hypothesis-profile=mutation",
 ]
 
 
@@ -220,10 +267,10 @@ class Worker:
         print(json.dumps([seconds, *QUICK, *tests]), file=self.process.stdin, flush=True)
         child = int(self.process.stdout.readline())
         # A test that waits uses no processor: it is killed after a longer time.
-        signal.signal(signal.SIGALRM, lambda *_: os.killpg(child, signal.SIGKILL))
-        signal.alarm(20 * seconds or 1200)
+        timer = threading.Timer(20 * seconds or 1200, os.killpg, (child, signal.SIGKILL))
+        timer.start()
         status, used = self.process.stdout.readline().split()
-        signal.alarm(0)
+        timer.cancel()
         return int(status), float(used)
 
     def close(self) -> None:
@@ -233,44 +280,47 @@ class Worker:
         self.process.wait()
 
 
-def tested(
-    file: str, args: argparse.Namespace, folder: str, until: float
-) -> Tuple[List[int], List[str]]:
-    """Test the mutants of a file; return the counts of a row of the table, and the differences."""
-    framework, tests = TARGETS[file]
-    known = read_known(KNOWN.read_text(encoding="utf-8"))
-    path = pathlib.Path(folder, file)
-    source = path.read_text(encoding="utf-8")
+class Found(NamedTuple):
+    """What a mutant did to the tests."""
+
+    change: str
+    killed: bool
+
+
+def tested(file: str, args: argparse.Namespace, folders: List[str]) -> Tuple[int, List[Found]]:
+    """Test the mutants of a file; return how many there are, and what those tested did."""
     every = list(mutants(file))
     chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
-    if time.monotonic() > until:
-        return [len(every), 0, 0, 0, 0], []
+    rest = iter(chosen)
+    if time.monotonic() > args.until:
+        return len(every), []
+    with ThreadPoolExecutor(len(folders)) as pool:
+        parts = list(pool.map(lambda folder: test_in(folder, file, rest, args.until), folders))
+    return len(every), [each for part in parts for each in part]
+
+
+def test_in(folder: str, file: str, rest: Iterator[Mutant], until: float) -> List[Found]:
+    """Test mutants in one copy of the repository, for as long as some are left, or until then."""
+    framework, tests = TARGETS[file]
+    path = pathlib.Path(folder, file)
+    source = path.read_text(encoding="utf-8")
     worker = Worker(folder, framework)
     status, used = worker.run(tests, 0)
     if status:
         raise SystemExit(f"the tests of {file} fail without a mutant: {' '.join(tests)}")
-    done = killed = listed = 0
-    differences = []
-    for mutant in chosen:
-        if time.monotonic() > until:
-            break
+    found = []
+    for mutant in rest:
         # Python would take a compiled file of the same second and size for that of the mutant.
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
             compiled.unlink()
         path.write_text(mutant.code, encoding="utf-8")
         status, _ = worker.run(tests, int(10 + 5 * used))
-        done += 1
-        killed += bool(status)
-        if mutant.change in known:
-            listed += not status
-            if status:
-                differences.append(f"killed, but listed: {mutant.change}")
-        elif not status:
-            differences.append(f"survived: {mutant.change}")
-            print(differences[-1], file=sys.stderr, flush=True)
+        found.append(Found(mutant.change, bool(status)))
+        if time.monotonic() > until:
+            break
     path.write_text(source, encoding="utf-8")
     worker.close()
-    return [len(every), done, killed, listed, done - killed - listed], differences
+    return found
 
 
 def main() -> int:
@@ -281,21 +331,32 @@ def main() -> int:
     )
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
     parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
-    until = time.monotonic() + 60 * args.minutes
+    args.until = time.monotonic() + 60 * args.minutes
+    known = read_known(KNOWN.read_text(encoding="utf-8"))
     print(f"{'file':36} mutants tested killed listed survived", flush=True)
     differences: List[str] = []
     sums = [0] * 5
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as root:
+        folders = [os.path.join(root, str(number)) for number in range(args.jobs)]
         ignore = shutil.ignore_patterns("__pycache__", ".*", "build", "dist", "_build", "results")
-        shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=ignore)
+        for folder in folders:
+            shutil.copytree(ROOT, folder, ignore=ignore)
         for file in args.files or TARGETS:
             if not args.files and not installed(TARGETS[file][0]):
                 continue
-            counts, found = tested(file, args, folder, until)
-            differences += found
+            count, found = tested(file, args, folders)
+            killed = [each.change for each in found if each.killed]
+            lived = [each.change for each in found if not each.killed]
+            survived = [each for each in lived if each not in known]
+            differences += [f"survived: {each}" for each in survived]
+            differences += [f"killed, but listed: {each}" for each in killed if each in known]
+            numbers = (len(killed), len(lived) - len(survived), len(survived))
+            counts = [count, len(found), *numbers]
             sums = [a + b for a, b in zip(sums, counts)]
             print(f"{file:36}", *row(counts), flush=True)
+            print(*survived, sep="\n", file=sys.stderr, flush=True)
     print(f"{'all':36}", *row(sums))
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{usage.ru_utime + usage.ru_stime:.0f} s of processor time")
