@@ -12,6 +12,7 @@ from revgrad import reference
 from revgrad_autograd import reverse_gradient
 
 X = np.array([0.5, -1.0, 2.0])
+COMPLEX = np.array([1 + 2j, np.inf + 0j, 1 - 1j])
 
 
 def half(x):
@@ -32,8 +33,6 @@ EXPECTED = -0.3 * grad(lambda x: anp.sum(anp.tanh(x) ** 2))(X)
         autograd.elementwise_grad(loss),
         autograd.jacobian(loss),
         lambda x: autograd.value_and_grad(loss)(x)[1],
-        lambda x: make_vjp(loss)(x)[0](1.0),
-        lambda x: np.array([make_jvp(loss)(x)(t)[1] for t in np.eye(3)]),
         lambda x: grad(lambda x: autograd.checkpoint(loss)(x))(x),
     ],
 )
@@ -68,9 +67,7 @@ def test_the_hessian_of_complex_numbers_keeps_its_parts_apart():
 
 
 def test_dicts_and_lists_of_parameters():
-    def f(parameters):
-        return anp.sum(half(parameters["w"][0]) * parameters["b"])
-
+    f = lambda parameters: anp.sum(half(parameters["w"][0]) * parameters["b"])
     found = grad(f)({"w": [X], "b": 2.0})
     np.testing.assert_array_equal(found["w"][0], [-1.0] * 3)
     assert found["b"] == X.sum()
@@ -82,42 +79,31 @@ def test_what_is_not_traced_stays_with_numpy():
     assert reverse_gradient(1.5, 0.5) == 1.5
 
 
-@pytest.mark.parametrize("x", [1.5, np.float32(1.5), np.asarray(1.5), 1.5 + 2j, np.complex64(1j)])
-def test_numbers(x):
+@pytest.mark.parametrize(
+    "x",
+    [
+        *(1.5, np.float32(1.5), np.asarray(1.5), X.astype(np.longdouble)),
+        *(1.5 + 2j, np.complex64(1j), COMPLEX, COMPLEX.astype("complex64")),
+    ],
+)
+def test_numbers_and_arrays_of_every_float(x):
     pullback, y = make_vjp(half)(x)
-    assert y == x and type(y) is type(x)
-    assert pullback(x) == -0.5 * x and np.asarray(pullback(x)).dtype == np.asarray(x).dtype
+    assert y is x
+    for came in (pullback(x), make_jvp(half)(x)(x)[1]):
+        np.testing.assert_array_equal(came, reference.pullback(np.asarray(x), 0.5))
+        assert np.asarray(came).dtype == np.asarray(x).dtype
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-def test_complex_numbers(dtype):
-    x, g = np.array([1 + 2j, -3j], dtype), np.array([np.inf + 0j, 1 - 1j], dtype)
-    pullback, y = make_vjp(half)(x)
-    np.testing.assert_array_equal(y, x)
-    for came in (pullback(g), make_jvp(half)(x)(g)[1]):
-        np.testing.assert_array_equal(came, reference.pullback(g, 0.5))
-        assert came.dtype == dtype
-
-
-def test_the_widest_float():
-    x = X.astype(np.longdouble)
-    pullback, y = make_vjp(lambda x: revgrad.reverse(x, 0.1))(x)
-    assert y is x and pullback(x).dtype == np.longdouble
-
-
-def test_a_lam_that_asks_for_its_gradient_is_rejected():
+@pytest.mark.parametrize("call", [revgrad.reverse, reverse_gradient])
+def test_a_lam_that_asks_for_its_gradient_is_rejected(call):
+    both = lambda pair: anp.sum(call(pair[0], pair[1]))
     words = "is traced, so autograd is asked for its gradient, and λ has none. Keep λ out of"
-
-    def both(call, value=lambda lam: lam):
-        return lambda pair: anp.sum(call(pair[0], value(pair[1])))
-
-    for call in (revgrad.reverse, reverse_gradient):
-        for differentiate in (grad(both(call)), make_jvp(both(call))((X, 0.5))):
-            with pytest.raises(revgrad.InvalidLambdaError, match=words):
-                differentiate((X, 0.5))
-        with pytest.raises(revgrad.InvalidLambdaError):
-            grad(lambda lam: anp.sum(call(X, lam)))(0.5)
-    found = grad(both(revgrad.reverse, getval))((X, 0.5))
+    for differentiate in (grad(both), make_jvp(both)((X, 0.5))):
+        with pytest.raises(revgrad.InvalidLambdaError, match=words):
+            differentiate((X, 0.5))
+    with pytest.raises(revgrad.InvalidLambdaError):
+        grad(lambda lam: anp.sum(call(X, lam)))(0.5)
+    found = grad(lambda pair: anp.sum(call(pair[0], getval(pair[1]))))((X, 0.5))
     np.testing.assert_array_equal(found[0], [-0.5] * 3)
     assert found[1] == 0
 
@@ -128,13 +114,10 @@ def test_what_is_not_an_array_is_rejected(x):
         reverse_gradient(x, 0.5)
 
 
-@pytest.mark.parametrize(
-    "call, words",
-    [(revgrad.reverse, "No backend claims"), (reverse_gradient, "got a SequenceBox")],
-)
-def test_a_box_of_a_tuple_is_rejected(call, words):
-    with pytest.raises(revgrad.UnsupportedTypeError, match=words):
-        grad(lambda x: anp.sum(call(x, 0.5)[0]))((X,))
+def test_a_box_of_a_tuple_is_rejected():
+    for call, words in ((revgrad.reverse, "No backend cla"), (reverse_gradient, "got a SequenceB")):
+        with pytest.raises(revgrad.UnsupportedTypeError, match=words):
+            grad(lambda x: anp.sum(call(x, 0.5)[0]))((X,))
 
 
 def test_a_schedule_of_a_traced_progress():

@@ -1,15 +1,14 @@
 """`reverse` under every transformation of JAX, on pytrees, with every λ."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import tree_map, tree_structure
 
 import revgrad
 from revgrad import reference
-from revgrad.schedules import Dann, progress
+from revgrad.schedules import Dann, InverseDecay, progress
 from revgrad_jax import scale_gradient
 
 X = jnp.asarray([0.5, -1.0, 2.0])
@@ -23,26 +22,36 @@ def loss(x, lam):
     return jnp.sum(revgrad.reverse(jnp.tanh(x), lam) ** 2)
 
 
+def by_scan(x, lam):
+    return jax.lax.scan(lambda total, x: (total + loss(x, lam), None), 0.0, x)[0]
+
+
+def by_while(x, lam):
+    step = lambda state: (state[0] + 1, state[1] + loss(x[state[0]], lam))
+    return jax.lax.while_loop(lambda state: state[0] < 3, step, (0, 0.0))[1]
+
+
+def by_cond(x, lam):
+    return jax.lax.cond(x.sum() > 0, loss, lambda x, lam: 0.0, x, lam)
+
+
 PLAIN = jax.grad(lambda x: jnp.sum(jnp.tanh(x) ** 2))(X)
 
 
 @pytest.mark.parametrize(
     "gradient",
     [
-        jax.grad(loss),
-        jax.jit(jax.grad(loss)),
-        jax.grad(jax.jit(loss)),
-        jax.grad(jax.checkpoint(loss)),
         jax.grad(jax.remat(jax.jit(loss))),
         jax.jacrev(loss),
         jax.jacfwd(loss),
-        lambda x, lam: jax.vjp(loss, x, lam)[1](1.0)[0],
+        jax.grad(by_scan),
+        jax.jacfwd(by_while),
+        jax.grad(by_cond),
         lambda x, lam: jax.linear_transpose(jax.linearize(lambda x: loss(x, lam), x)[1], x)(1.0)[0],
         lambda x, lam: jax.jit(lambda f, g: f(g)[0])(jax.vjp(lambda x: loss(x, lam), x)[1], 1.0),
         lambda x, lam: jax.jit(jax.grad(loss)).lower(x, lam).compile()(x, lam),
         lambda x, lam: jax.jit(jax.grad(loss), donate_argnums=0)(jnp.array(x), lam),
-        lambda x, lam: jax.vmap(jax.grad(loss), (0, None))(x[:, None], lam)[:, 0],
-        lambda x, lam: jax.vmap(jax.grad(loss), (0, 0))(x[:, None], jnp.full(3, lam))[:, 0],
+        lambda x, lam: jax.vmap(jax.grad(loss))(x, jnp.full(3, lam)),
     ],
 )
 def test_transformations(gradient):
@@ -62,76 +71,46 @@ def test_hessians(outer, inner):
 def test_taylor_mode_raises_rather_than_pushing_plus_t(transform):
     """jet ignores the rules of custom functions."""
     jet = pytest.importorskip("jax.experimental.jet").jet
-    push = transform(lambda x: half(x) ** 3)
     with pytest.raises((NotImplementedError, TypeError, ValueError)):
-        jet(push, (1.0,), ([1.0, 0.0],))
-    plain = transform(lambda x: x**3)
-    assert np.isfinite(jet(plain, (1.0,), ([1.0, 0.0],))[0])  # the mode itself works
+        jet(transform(lambda x: half(x) ** 3), (1.0,), ([1.0, 0.0],))
+    plain = jet(transform(lambda x: x**3), (1.0,), ([1.0, 0.0],))
+    assert np.isfinite(plain[0])  # the mode itself works
 
 
-def test_scan():
-    def by_scan(xs):
-        return jax.lax.scan(lambda state, x: (jnp.tanh(state + half(x)), None), 0.0, xs)[0]
-
-    def by_loop(xs):
-        return functools.reduce(lambda state, x: jnp.tanh(state + x), xs, 0.0)
-
-    np.testing.assert_allclose(jax.grad(by_scan)(X), -0.5 * jax.grad(by_loop)(X), rtol=1e-6)
+def test_a_schedule_of_a_traced_step():
+    ramp = Dann(gamma=10)
+    slope = lambda step: jax.grad(loss)(X, ramp(progress(step, 10)))
+    found = jax.jit(lambda steps: jax.lax.map(slope, steps))(jnp.arange(12))
+    expected = [-ramp(min(step / 10, 1)) * PLAIN for step in range(12)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_while_loop_and_cond():
-    def by_while(x):
-        step = lambda state: (state[0] + 1, 2.0 * half(state[1]))
-        return jax.lax.while_loop(lambda state: state[0] < 3, step, (0, x))[1]
-
-    def by_cond(x):
-        return jax.lax.cond(x.sum() > 0, half, lambda x: x, x).sum()
-
-    np.testing.assert_allclose(jax.jvp(by_while, (X,), (X,))[1], -X, rtol=1e-6)
-    np.testing.assert_allclose(jax.grad(by_cond)(X), [-0.5] * 3)
-
-
-def test_a_schedule_from_the_step_counter_inside_scan():
-    ramp, total = Dann(gamma=10), 10
-
-    @jax.jit
-    def train(x):
-        def step(count, _):
-            return count + 1, jax.grad(loss)(x, ramp(progress(count, total)))
-
-        return jax.lax.scan(step, jnp.asarray(0), length=total)[1]
-
-    expected = [-ramp(step / total) * PLAIN for step in range(total)]
-    np.testing.assert_allclose(train(X), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_a_variable_is_rejected_inside_a_trace():
+@pytest.mark.parametrize("call", [revgrad.reverse, scale_gradient])
+@pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.vmap])
+def test_a_variable_is_rejected_inside_a_trace(transform, call):
     lam = revgrad.LambdaVariable(0.5)
-    for transform in (jax.jit, jax.grad, jax.vmap):
-        words = r"LambdaVariable\(0.5\) was .* Pass lam.value as an argument of the traced function"
-        with pytest.raises(revgrad.InvalidLambdaError, match=words):
-            transform(lambda x: revgrad.reverse(x, lam).sum())(X)
+    words = r"LambdaVariable\(0.5\) was .* Pass lam.value as an argument of the traced function"
+    with pytest.raises(revgrad.InvalidLambdaError, match=words):
+        transform(lambda x: call(x, lam).sum())(X)
 
 
 def test_pytrees():
     tree = {"a": X, "b": (X * 2, [jnp.float16(1.0)])}
-
-    def f(tree):
-        reversed_ = revgrad.reverse(tree, 0.5, backend="jax")
-        assert jax.tree_util.tree_structure(reversed_) == jax.tree_util.tree_structure(tree)
-        return sum(leaf.sum().astype("float32") for leaf in jax.tree_util.tree_leaves(reversed_))
-
-    gradients = jax.jit(jax.grad(f))(tree)
-    np.testing.assert_array_equal(gradients["a"], [-0.5] * 3)
-    assert gradients["b"][1][0].dtype == "float16" and gradients["b"][1][0] == -0.5
-    assert revgrad.reverse(tree, 0.5, backend="jax")["b"][0] is tree["b"][0]
+    reverse = lambda tree: revgrad.reverse(tree, 0.5, backend="jax")
+    y, pullback = jax.vjp(jax.jit(reverse), tree)
+    (gradients,) = pullback(y)
+    assert tree_structure(y) == tree_structure(gradients) == tree_structure(tree)
+    tree_map(np.testing.assert_array_equal, gradients, tree_map(lambda x: -0.5 * x, tree))
+    assert gradients["b"][1][0].dtype == "float16"
+    assert reverse(tree)["b"][0] is tree["b"][0]
+    scaled = jax.grad(lambda xs: sum(x.sum() for x in scale_gradient(xs, 0.1)))([X, X])
+    np.testing.assert_allclose(scaled, np.full((2, 3), 0.1), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     "leaf, lam, words",
     [
         (jnp.asarray([1, 2]), 0.5, "of dtype int32, which carries no gradient. Cast it"),
-        (jnp.asarray([True]), 0.5, "of dtype bool, which carries no"),
         ("text", 0.5, "Expected a JAX array; got a str"),
         (X, np.ones(2), r"λ of shape \(2,\)"),
     ],
@@ -156,14 +135,10 @@ def test_the_leaf_of_an_error_is_named(leaf, lam, words):
 )
 def test_a_concrete_array_is_validated(lam, dtype, words):
     """C8: it is in the memory of the host, in a trace too, where it is a constant."""
-    x = jnp.ones(3, dtype)
-
-    def reverse(x):
-        return revgrad.reverse(x, lam)
-
+    reverse = lambda x: revgrad.reverse(x, lam)
     for call in (reverse, jax.jit(reverse), jax.grad(lambda x: reverse(x).sum())):
         with pytest.raises(revgrad.InvalidLambdaError, match=words):
-            call(x)
+            call(jnp.ones(3, dtype))
 
 
 def test_a_traced_lam_is_not_validated():
@@ -173,13 +148,10 @@ def test_a_traced_lam_is_not_validated():
 @pytest.mark.parametrize("weak", [True, False])
 def test_weak_types_are_kept(weak):
     x = jnp.asarray(2.0) if weak else jnp.asarray(2.0, "float32")
-    assert x.weak_type is weak
-    assert half(x).weak_type is weak
-    assert jax.vjp(lambda x: revgrad.reverse(x, jnp.float32(0.5)), x)[0].weak_type is weak
-    assert jax.jit(half)(x).weak_type is weak
+    traced, _ = jax.vjp(lambda x: revgrad.reverse(x, jnp.float32(0.5)), x)
+    kept = [each.weak_type for each in (x, half(x), traced, jax.jit(half)(x))]
+    assert kept == [weak] * 4
     assert jax.jit(jax.grad(half))(x) == -0.5
-    product = jnp.bfloat16(1) * jax.jit(half)(x)
-    assert product.dtype == ("bfloat16" if weak else "float32")
 
 
 def test_complex_numbers():
@@ -191,7 +163,7 @@ def test_complex_numbers():
 
 def test_what_is_not_traced_is_returned_itself():
     for lam in (0.5, jnp.float32(0.5), np.ones(3), revgrad.LambdaVariable(1.0)):
-        assert revgrad.reverse(X, lam) is X
+        assert revgrad.reverse(X, lam) is scale_gradient(X, lam) is X
 
 
 @pytest.mark.skipif(jax.__version_info__ < (0, 6), reason="the how-to says what happens there")
@@ -201,31 +173,9 @@ def test_linear_transpose_raises():
         jax.linear_transpose(half, X)(X)
 
 
-def test_a_reversal_of_a_donated_array_raises():
-    """It is the very array, so JAX knows that its buffer is gone."""
-    x = jnp.array(X)
-    y = half(x)
-    jax.jit(jnp.tanh, donate_argnums=0)(x)
-    with pytest.raises(RuntimeError, match="deleted"):
-        y + 1
-
-
-def test_the_factor_of_a_tree():
-    tree = jax.grad(lambda tree: sum(leaf.sum() for leaf in scale_gradient(tree, 0.1)))([X, X])
-    np.testing.assert_allclose(tree, np.full((2, 3), 0.1), rtol=1e-6)
-    assert scale_gradient(X, -2) is X
-
-
-def test_an_error_of_a_factor_speaks_of_a_factor():
-    with pytest.raises(revgrad.InvalidLambdaError, match="The factor must be a real, finite num"):
-        scale_gradient([X], jnp.float32(jnp.nan))
-    with pytest.raises(revgrad.InvalidLambdaError, match="which would freeze its value"):
-        jax.grad(lambda x: scale_gradient(x, revgrad.LambdaVariable(1.0)))(1.0)
-
-
 def test_the_learning_rate_of_the_papers_in_optax():
     optax = pytest.importorskip("optax")
-    rule = revgrad.schedules.InverseDecay(initial=0.01, alpha=10, beta=0.75)
+    rule = InverseDecay()
     optimizer = optax.sgd(lambda step: rule(progress(step, 100)))
     state = optimizer.init(X)
     for step in range(3):
