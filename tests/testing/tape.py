@@ -7,6 +7,7 @@ check of the suite runs here with no framework installed.
 
 import copy
 import pickle
+import sys
 from functools import reduce
 from importlib.util import find_spec
 from unittest import mock
@@ -14,12 +15,9 @@ from unittest import mock
 import numpy as np
 
 import revgrad
-from revgrad.backend import Native, learnable_lambda_error
+from revgrad.backend import Native
 from revgrad.testing import CAPABILITIES, Harness
 from revgrad.testing._cases import numpy_dtype
-
-# ml_dtypes has no wheel for Python 3.8.
-HALF = ("float16", "bfloat16") if find_spec("ml_dtypes") else ("float16",)
 
 # --- the framework --------------------------------------------------------------------------------
 
@@ -44,9 +42,9 @@ class Parameter(Tensor):
 class Op:
     """Computes a value on arrays, and builds the graph of its derivative."""
 
-    removable = False  # whether the compiler may put the first input in its place
-    view = False  # whether the value lies in the memory of the first input
-    merged = False  # whether it is taken for its first input where both are outputs
+    # Whether the compiler may put the first input in its place; whether the value lies in the memory
+    # of the first input; and whether it is taken for its first input where both are outputs.
+    removable = view = merged = False
 
     def __call__(self, *inputs):
         return Tensor(self, inputs, inputs[0].shape, inputs[0].dtype)
@@ -80,17 +78,10 @@ class Slice(Source):
     """One element of a batch."""
 
 
-class Constant(Op):
-    def __init__(self, value):
-        self.value = np.array(value)
-        self.value.setflags(write=False)
+class Constant(Source):
+    """A number that is known when the graph is built."""
 
-    @property
-    def key(self):
-        return self.value.tobytes(), self.value.shape, self.value.dtype
-
-    def compute(self):
-        return self.value
+    key = property(lambda self: (self.value.tobytes(), self.value.shape, self.value.dtype))
 
 
 class Function(Op):
@@ -170,7 +161,8 @@ def source(shape, dtype, kind=Source, cls=Tensor):
 
 
 def constant(value, dtype=None):
-    value = np.asarray(value, dtype)
+    value = np.array(value, dtype)
+    value.setflags(write=False)
     return Tensor(Constant(value), (), value.shape, value.dtype)
 
 
@@ -191,55 +183,55 @@ def nodes_of(y):
     found = {}
 
     def visit(node):
-        if id(node) not in found:
+        if node not in found:
             for each in node.inputs:
                 visit(each)
-            found[id(node)] = node
+            found[node] = None
 
     visit(y)
-    return list(found.values())
+    return list(found)
 
 
 def total(parts):
     """Return the sum of the tensors among the parts, None if there are none."""
-    parts = [each for each in parts if each is not None]
+    parts = list(filter(None, parts))
     return reduce(np.add, parts) if parts else None
 
 
 def gradient(y, wrt, g):
-    """Return the cotangents of tensors, None where `y` does not depend on them."""
-    cotangents = {id(y): g}
+    """Return the cotangents of inputs, None where `y` does not depend on them."""
+    cotangents = {y: g}
     for node in reversed(nodes_of(y)):
-        arrived = cotangents.get(id(node))
-        if arrived is not None and node.inputs and not any(node is each for each in wrt):
+        arrived = cotangents.get(node)
+        if arrived and node.inputs:
             for each, c in zip(node.inputs, node.op.pullback(node.inputs, arrived)):
-                cotangents[id(each)] = total([cotangents.get(id(each)), c])
-    return [cotangents.get(id(each)) for each in wrt]
+                cotangents[each] = total([cotangents.get(each), c])
+    return [cotangents.get(each) for each in wrt]
 
 
 def push_forward(y, x, tangent):
     """Return the tangent of `y`, None where it does not depend on `x`."""
-    tangents = {id(x): tangent}
+    tangents = {x: tangent}
     for node in nodes_of(y):
-        arrived = [tangents.get(id(each)) for each in node.inputs]
-        if id(node) not in tangents and any(each is not None for each in arrived):
-            tangents[id(node)] = node.op.push_forward(node.inputs, arrived)
-    return tangents.get(id(y))
+        arrived = [tangents.get(each) for each in node.inputs]
+        if any(arrived):
+            tangents[node] = node.op.push_forward(node.inputs, arrived)
+    return tangents.get(y)
 
 
 def rebuilt(y, change):
     """Return a copy of `y` and of what it depends on, each node passed through `change`."""
     new = {}
     for node in nodes_of(y):
-        inputs = [new[id(each)] for each in node.inputs]
-        new[id(node)] = change(Tensor(node.op, inputs, node.shape, node.dtype) if inputs else node)
-    return new[id(y)]
+        inputs = [new[each] for each in node.inputs]
+        new[node] = change(Tensor(node.op, inputs, node.shape, node.dtype) if inputs else node)
+    return new[y]
 
 
 def merged(y):
     """Return `y` with equal nodes made one."""
     known = {}
-    return rebuilt(y, lambda node: known.setdefault((node.op.key, *map(id, node.inputs)), node))
+    return rebuilt(y, lambda node: known.setdefault((node.op.key, *node.inputs), node))
 
 
 def simplified(y):
@@ -259,11 +251,13 @@ def evaluate(inputs, y):
     """Return a function of arrays that computes one tensor, as the graph stands."""
 
     def run(*arrays):
-        values = {id(each): array for each, array in zip(inputs, arrays)}
+        if [each.dtype for each in arrays] != [each.dtype for each in inputs]:
+            raise TypeError(f"expected arrays of the dtypes of {inputs}; got {arrays}")
+        values = dict(zip(inputs, arrays))
         for node in nodes_of(y):
-            if id(node) not in values:
-                values[id(node)] = node.op.compute(*(values[id(each)] for each in node.inputs))
-        return values[id(y)]
+            if node not in values:
+                values[node] = node.op.compute(*(values[each] for each in node.inputs))
+        return values[y]
 
     return run
 
@@ -288,7 +282,6 @@ mode = {"training": True}
 
 class TapeNative(Native):
     lambda_words = "a tensor"
-    copies_cells = True
 
     def constant(self, value, x):
         return constant(super().constant(value, x))
@@ -297,8 +290,6 @@ class TapeNative(Native):
         return isinstance(value, Tensor)
 
     def known_number(self, value):
-        if isinstance(value, Parameter):
-            raise learnable_lambda_error()
         return value.op.value if isinstance(value.op, Constant) else None
 
     def cast(self, value, x):
@@ -311,9 +302,6 @@ class TapeNative(Native):
 
     def set_cell(self, cell, value):
         cell.op.value = np.asarray(value)
-
-    def __reduce__(self):
-        return "native"
 
 
 native = TapeNative()
@@ -334,15 +322,10 @@ class Scale(Op):
 class TapeBackend(revgrad.Backend):
     native = native
     capabilities = frozenset(CAPABILITIES)
+    xp = sys.modules[__name__]
 
     def multiply_gradient(self, x, factor):
         return Scale()(x, factor)
-
-    @property
-    def xp(self):
-        import tape
-
-        return tape
 
 
 class Reversal:
@@ -364,11 +347,12 @@ def copies_of(value):
 
 class TapeHarness(Harness):
     backend = "tape"
-    half_dtypes = HALF
+    # ml_dtypes has no wheel for Python 3.8.
+    half_dtypes = ("float16", "bfloat16")[: 2 if find_spec("ml_dtypes") else 1]
     layer = Reversal
 
-    def program(self, fn, shape, dtype):
-        x = source(shape, numpy_dtype(dtype))
+    def program(self, fn, shape, dtype, **kind):
+        x = source(shape, numpy_dtype(dtype), **kind)
         return self._pulled_back(x, fn(x))
 
     def _pulled_back(self, x, y, *others):
@@ -417,8 +401,7 @@ class TapeHarness(Harness):
         return {"evaluation": evaluation, "training": self.program(fn, shape, dtype)}
 
     def instances(self, fn, shape, dtype):
-        x = source(shape, dtype, cls=Parameter)
-        return {"Parameter": self._pulled_back(x, fn(x))}
+        return {"Parameter": self.program(fn, shape, dtype, cls=Parameter)}
 
     def values(self):
         return [source((2,), "float32", cls=Parameter), constant([1.0])]
@@ -428,8 +411,7 @@ class TapeHarness(Harness):
         return np.shares_memory(*compile([x], [fn(x)])(array), array)
 
     def rewritten(self, fn, shape, dtype):
-        x = source(shape, dtype)
-        return {"merged": self._pulled_back(x, merged(fn(x)))}
+        return {"merged": self.program(lambda x: merged(fn(x)), shape, dtype)}
 
     def compilations(self):
         return len(compiled)
@@ -461,8 +443,7 @@ class TapeHarness(Harness):
 
     def vectorised(self, fn, shape, dtype):
         """Map the program of one element over the batch."""
-        element = source(shape, dtype, Slice)
-        run = self._pulled_back(element, fn(element))
+        run = self.program(fn, shape, dtype, kind=Slice)
         return lambda xs, gs: tuple(np.stack(each) for each in zip(*map(run, xs, gs)))
 
     def operations(self, fn, shape, dtype):
@@ -475,6 +456,13 @@ class TapeHarness(Harness):
     def copies(self, fn, shape, dtype):
         x = source(shape, dtype)
         return {name: self._pulled_back(*graph) for name, graph in copies_of((x, fn(x))).items()}
+
+
+class EagerHarness(TapeHarness):
+    """Calls the function at each run."""
+
+    def program(self, fn, shape, dtype, **kind):
+        return lambda x, g: TapeHarness.program(self, fn, shape, dtype, **kind)(x, g)
 
 
 SPEC = revgrad.BackendSpec("tape", ("tape:Tensor",), "tape:TapeBackend", harness="tape:TapeHarness")

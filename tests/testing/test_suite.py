@@ -49,7 +49,7 @@ def test_each_capability_names_methods_of_the_harness():
 
 
 def test_a_failure_says_the_clause_the_smallest_input_what_was_expected_and_what_came():
-    with wrong_one("WrongForNonFinite") as harness:
+    with wrong_one("wrong_for_non_finite") as harness:
         result = run_check("any_cotangent", harness)
     assert (result.outcome, result.clause, result.reason) == ("failed", "C2", str(result.error))
     assert result.reason == (
@@ -121,7 +121,7 @@ def test_a_program_that_is_none_says_so(harness, monkeypatch, program, words):
 
 
 def test_an_expected_failure_is_strict():
-    with wrong_one("SignLost") as harness:
+    with wrong_one("sign_lost") as harness:
         harness.expected_failures = {"any_cotangent": "issue 7 of the framework"}
         result = run_check("any_cotangent", harness)
         assert (result.outcome, result.reason) == ("expected", "issue 7 of the framework")
