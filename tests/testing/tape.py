@@ -47,19 +47,20 @@ class Op:
     removable = view = merged = False
 
     def __call__(self, *inputs):
-        return Tensor(self, inputs, inputs[0].shape, inputs[0].dtype)
+        """Build a node; a number takes the dtype of the tensors that it meets."""
+        like = next(each.dtype for each in inputs[::-1] if isinstance(each, Tensor))
+        inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
+        value = self.compute(*(np.ones(each.shape, each.dtype) for each in inputs))
+        return Tensor(self, inputs, value.shape, value.dtype)
 
     @property
     def key(self):
         """What tells two Ops apart: nodes of one key and of the same inputs may be merged."""
         return (type(self), *vars(self).values())
 
-    def push_forward(self, inputs, tangents):
-        """Return the pullback of the pullback, which is linear in its cotangent."""
-        y = self(*inputs)
-        g = source(y.shape, y.dtype)
-        parts = zip(self.pullback(inputs, g), tangents)
-        return total(gradient(part, [g], t)[0] for part, t in parts if part and t)
+    def pullback_to_push(self, inputs, g):
+        """Return the pullback of which forward mode takes the pullback."""
+        return self.pullback(inputs, g)
 
 
 class Source(Op):
@@ -90,13 +91,6 @@ class Function(Op):
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
 
-    def __call__(self, *inputs):
-        """Build a node; a number takes the dtype of the tensors that it meets."""
-        like = next(each.dtype for each in inputs[::-1] if isinstance(each, Tensor))
-        inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
-        value = self.compute(*(np.ones(each.shape, each.dtype) for each in inputs))
-        return Tensor(self, inputs, value.shape, value.dtype)
-
     def compute(self, *values):
         # With one dimension more, as NumPy 1 takes a scalar's dtype for one that does not count.
         with np.errstate(all="ignore"):
@@ -112,6 +106,10 @@ def sum_array(value, shape):
     lead = value.ndim - len(shape)
     axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1))
     return value.sum(axis=axes, dtype=value.dtype).reshape((1, *shape))
+
+
+def relu_in_place(value):
+    return np.maximum(value, 0, out=value)
 
 
 tanh, cos, exp, log, isfinite, minimum, maximum, where = map(
@@ -132,6 +130,7 @@ DERIVATIVES = {
     np.log: lambda g, a: (g / a,),
     np.where: lambda g, c, a, b: (None, where(c, g, zeros_like(g)), where(c, zeros_like(g), g)),
     np.maximum: lambda g, a, b: DERIVATIVES[np.where](g, a > b, a, b)[1:],
+    relu_in_place: lambda g, a: (where(a > 0.0, g, 0.0 * g),),
     np.matmul: lambda g, a, b: (g @ transpose(b), transpose(a) @ g),
     np.swapaxes: lambda g, a: (transpose(g),),
     np.ndarray.astype: lambda g, a: (cast(g, a.dtype),),
@@ -141,19 +140,11 @@ DERIVATIVES = {
 """By function: its pullback, which maps a cotangent and the inputs to their cotangents."""
 
 
-class Write(Op):
-    """max(x, 0), written to the memory of x; the framework sees a new value."""
-
-    def __call__(self, x):
-        if x.op.view:
-            raise ValueError("this is a view: copy it before you write to it")
-        return super().__call__(x)
-
-    def compute(self, value):
-        return np.maximum(value, 0, out=value)
-
-    def pullback(self, inputs, g):
-        return [where(inputs[0] > 0.0, g, 0.0 * g)]
+def write(x):
+    """Write max(x, 0) to the memory of x; the framework sees a new value."""
+    if x.op.view:
+        raise ValueError("this is a view: copy it before you write to it")
+    return Function(relu_in_place)(x)
 
 
 def source(shape, dtype, kind=Source, cls=Tensor):
@@ -198,25 +189,22 @@ def total(parts):
     return reduce(np.add, parts) if parts else None
 
 
-def gradient(y, wrt, g):
+def gradient(y, wrt, g, rule="pullback"):
     """Return the cotangents of inputs, None where `y` does not depend on them."""
     cotangents = {y: g}
     for node in reversed(nodes_of(y)):
         arrived = cotangents.get(node)
         if arrived and node.inputs:
-            for each, c in zip(node.inputs, node.op.pullback(node.inputs, arrived)):
+            for each, c in zip(node.inputs, getattr(node.op, rule)(node.inputs, arrived)):
                 cotangents[each] = total([cotangents.get(each), c])
     return [cotangents.get(each) for each in wrt]
 
 
 def push_forward(y, x, tangent):
-    """Return the tangent of `y`, None where it does not depend on `x`."""
-    tangents = {x: tangent}
-    for node in nodes_of(y):
-        arrived = [tangents.get(each) for each in node.inputs]
-        if any(arrived):
-            tangents[node] = node.op.push_forward(node.inputs, arrived)
-    return tangents.get(y)
+    """Return the pullback of the pullback, which is linear in its cotangent."""
+    g = source(y.shape, y.dtype)
+    (linear,) = gradient(y, [x], g, "pullback_to_push")
+    return linear and gradient(linear, [g], tangent)[0]
 
 
 def rebuilt(y, change):
@@ -312,7 +300,7 @@ class Scale(Op):
 
     removable = view = True
 
-    def compute(self, x, factor):
+    def compute(self, x, *_):
         return x
 
     def pullback(self, inputs, g):
@@ -384,7 +372,7 @@ class TapeHarness(Harness):
 
             return run
 
-        return {"relu": (program(Write()), program(lambda y: Write()(y * 1.0)))}
+        return {"relu": (program(write), program(lambda y: write(y * 1.0)))}
 
     def layers(self, lam, shape, dtype):
         layers = copies_of(self.layer(lam))
@@ -449,9 +437,8 @@ class TapeHarness(Harness):
     def operations(self, fn, shape, dtype):
         x, g = source(shape, dtype), source(shape, dtype)
         y = fn(x)
-        programs = simplified(tanh(y)), simplified(gradient(y, [x], g)[0])
-        ops = [[node.op for node in nodes_of(each) if node.inputs] for each in programs]
-        return tuple([getattr(op, "function", type(op)).__name__ for op in each] for each in ops)
+        names = lambda y: [str(node.op.key) for node in nodes_of(simplified(y)) if node.inputs]
+        return names(tanh(y)), names(*gradient(y, [x], g))
 
     def copies(self, fn, shape, dtype):
         x = source(shape, dtype)

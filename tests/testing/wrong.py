@@ -4,19 +4,28 @@ import contextlib
 import functools
 import threading
 import types
+from collections import namedtuple
 
 import numpy as np
 import tape
 from tape import Reversal, Scale, TapeBackend, TapeHarness, TapeNative, constant, native
 
 import revgrad
-from revgrad.backend import normalize_lambda, resolve
+from revgrad.backend import normalize_lambda, residual_form, resolve
+
+Wrong = namedtuple("Wrong", "spec harness fails")
+"""The spec of a wrong backend, the class of its harness, and the checks that fail on it."""
 
 WRONG = {}
-"""By name: the spec of a wrong backend, its harness, and the names of the checks that fail on it."""
+"""The wrong backends by name."""
 
 backends = types.SimpleNamespace()
 """The wrong backends, where their specs find them."""
+
+
+def variant(right, **changes):
+    """Return a class that differs in some attributes from one of the tape."""
+    return type(right.__name__, (right,), changes)
 
 
 def fails(checks, method="reverse", lacks="", **faults):
@@ -24,8 +33,8 @@ def fails(checks, method="reverse", lacks="", **faults):
 
     Each fault is the one thing that is not the tape's: a harness, a layer, the adapter by which
     `reverse` resolves λ, the Op that `method` uses, or the method itself, as a function of the
-    right method, of `x`, and of λ or the factor. `lacks` is a capability that is not declared. The
-    function that is returned registers one more by its own name, as a decorator.
+    right method, of `x`, and of λ or the factor. `lacks` names the capabilities that are not declared.
+    The function that is returned registers one more by its own name, as a decorator.
     """
 
     def wrong(part, name=None):
@@ -41,16 +50,16 @@ def fails(checks, method="reverse", lacks="", **faults):
             adapter = part()
             changes[method] = lambda self, x, lam: Scale()(x, -resolve(x, lam, adapter))
         elif issubclass(part, Reversal):
-            harness = type("LayerHarness", (TapeHarness,), {"layer": part})
+            harness = variant(TapeHarness, layer=part)
         else:
             harness = part
         if lacks:
-            changes["capabilities"] = TapeBackend.capabilities - {lacks}
-            unsupported = {lacks: "another check would fail as well"}
-            harness = type("SmallHarness", (harness,), {"unsupported": unsupported})
+            unsupported = dict.fromkeys(lacks.split(), "another check would fail as well")
+            harness = variant(harness, unsupported=unsupported)
+            changes["capabilities"] = TapeBackend.capabilities - set(unsupported)
         setattr(backends, name, type(name, (TapeBackend,), changes))
         spec = revgrad.BackendSpec("tape", ("tape:Tensor",), f"wrong:backends.{name}")
-        WRONG[name] = spec, harness, set(checks.split())
+        WRONG[name] = Wrong(spec, harness, set(checks.split()))
         return part
 
     for name, part in faults.items():
@@ -68,14 +77,7 @@ def replaced(kind, change):
     return lambda right, x, lam: right(x, change(lam) if type(lam) is kind else lam)
 
 
-def in_batch(x, lam):
-    """Say whether `x` is an element of a batch."""
-    return isinstance(x.op, tape.Slice)
-
-
-def variant(right, **changes):
-    """Return a class that differs in some attributes from one of the tape."""
-    return type(right.__name__, (right,), changes)
+in_batches = skipped(lambda x, lam: isinstance(x.op, tape.Slice))
 
 
 class Rule(Scale):
@@ -84,8 +86,7 @@ class Rule(Scale):
     def pullback(self, inputs, g):
         return [self.rule(*inputs, g), None]
 
-    def push_forward(self, inputs, tangents):
-        return inputs[1] * tangents[0]
+    pullback_to_push = Scale.pullback
 
 
 def product(multiply, pullback=lambda g, _, factor: (factor * g, None)):
@@ -128,21 +129,23 @@ def lam_squared(right, x, lam):
 
 @fails(VALUES + "double_reversal")
 class CotangentIgnored(Rule):
-    def rule(self, x, factor, g):
-        return factor * constant(np.ones(g.shape), g.dtype)
+    rule = lambda self, x, factor, g: factor * constant(np.ones(g.shape), g.dtype)
 
 
-FOLKLORE = """
-    identity no_copy half_precision zero_overhead forward_mode copies_reverse layers_keep_lambda
-    assigned_lambda mode_independent subclasses_reversed
-"""
-
-
-@fails(FOLKLORE)
+@fails(
+    "identity no_copy half_precision zero_overhead forward_mode copies_reverse layers_keep_lambda "
+    "assigned_lambda mode_independent subclasses_reversed"
+)
 def folklore(right, x, lam):
     """(1 + λ)·stop(x) - λ·x, as it is pasted."""
     lam = resolve(x, lam, native)
     return (1.0 + lam) * tape.stop_gradient(x) - lam * x
+
+
+@fails("any_cotangent half_precision", "multiply_gradient", lacks="views operations")
+def residual(right, x, factor):
+    """An element of x that is not finite passes no gradient on; the rest of the contract is kept."""
+    return residual_form(x, factor, tape.stop_gradient, tape)
 
 
 # λ is frozen when the program is built.
@@ -195,8 +198,8 @@ fails("several_outputs", LostAmongOutputs=variant(Scale, merged=True))
 fails("second_order", OnlyFirstOrder=product(lambda g, c: g * c, lambda *_: (None, None)))
 fails(
     "forward_mode",
-    ForwardModeIsIdentity=variant(Scale, push_forward=lambda self, inputs, tangents: tangents[0]),
-    ForwardModeIsZero=variant(Scale, push_forward=lambda self, inputs, tangents: 0.0 * tangents[0]),
+    ForwardModeIsIdentity=variant(Scale, pullback_to_push=lambda self, inputs, g: [g, None]),
+    ForwardModeIsZero=variant(Scale, pullback_to_push=lambda self, inputs, g: [0.0 * g, None]),
 )
 
 
@@ -258,9 +261,6 @@ class FactorInTheOp(Scale):
     def __init__(self, factor):
         self.factor = factor
 
-    def compute(self, x):
-        return x
-
     def pullback(self, inputs, g):
         return [self.factor * g]
 
@@ -320,17 +320,14 @@ fails("schedule_in_graph", "constant", rounds_schedules=lambda right, c, x: floa
 class LostByCopies(Rule):
     """What it needs is not in its state."""
 
-    def __init__(self, sign=1.0):
-        self.sign = sign
-
-    def rule(self, x, factor, g):
-        return self.sign * factor * g
+    sign = 1.0
+    rule = lambda self, x, factor, g: self.sign * factor * g
 
     def __reduce__(self):
-        return type(self), (-1.0,)
+        return type(self), (), {"sign": -1.0}
 
 
-fails("vectorised", lost_in_batches=skipped(in_batch))
+fails("vectorised", lost_in_batches=in_batches)
 fails("mode_independent", training_only=skipped(lambda x, lam: not tape.mode["training"]))
 # A parameter is reversed only in that its value is passed on.
 fails("subclasses_reversed", not_parameters=skipped(lambda x, lam: isinstance(x, tape.Parameter)))
@@ -390,17 +387,16 @@ def speechless_about_integers(right, x, lam):
 fails("claims_resolve", ClaimsTooNarrow=variant(TapeHarness, values=lambda self: [object()]))
 
 
+SHARED = tape.source((), "float32")
+
+
 @fails("thread_safe")
-class OfTheLastThread(Rule):
-    """Keeps λ in an attribute, where another thread overwrites it."""
-
-    def __call__(self, x, factor):
-        self.factor = factor
-        return super().__call__(x, factor)
-
-    def rule(self, x, factor, g):
-        main = threading.current_thread() is threading.main_thread()
-        return (factor if main else self.factor) * g
+def of_the_last_thread(right, x, lam):
+    """Keeps λ where another thread overwrites it."""
+    if threading.current_thread() is threading.main_thread():
+        return right(x, lam)
+    SHARED.op.value = np.float32(-lam)
+    return Scale()(x, SHARED)
 
 
 # --- faults of scale_gradient, which leave the reversal right ------------------------------------
@@ -430,4 +426,4 @@ scale_fails(
 )
 scale_fails("scaled_by_array", factor_of_first_sample=replaced(np.ndarray, lambda c: c.flat[0]))
 scale_fails("scaled_transforms", FactorLostInForwardMode=backends.ForwardModeIsIdentity.fault)
-scale_fails("scaled_transforms", factor_lost_in_batches=skipped(in_batch))
+scale_fails("scaled_transforms", factor_lost_in_batches=in_batches)
