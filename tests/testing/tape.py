@@ -45,6 +45,10 @@ class Op:
     # Whether the compiler may put the first input in its place; whether the value lies in the memory
     # of the first input; and whether it is taken for its first input where both are outputs.
     removable = view = merged = False
+    # What tells two Ops apart: nodes of one key and of the same inputs may be merged.
+    key = property(lambda self: (type(self), *vars(self).values()))
+    # The pullback of which forward mode takes the pullback.
+    pullback_to_push = property(lambda self: self.pullback)
 
     def __call__(self, *inputs):
         """Build a node; a number takes the dtype of the tensors that it meets."""
@@ -52,15 +56,6 @@ class Op:
         inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
         value = self.compute(*(np.ones(each.shape, each.dtype) for each in inputs))
         return Tensor(self, inputs, value.shape, value.dtype)
-
-    @property
-    def key(self):
-        """What tells two Ops apart: nodes of one key and of the same inputs may be merged."""
-        return (type(self), *vars(self).values())
-
-    def pullback_to_push(self, inputs, g):
-        """Return the pullback of which forward mode takes the pullback."""
-        return self.pullback(inputs, g)
 
 
 class Source(Op):
@@ -132,7 +127,6 @@ DERIVATIVES = {
     np.maximum: lambda g, a, b: DERIVATIVES[np.where](g, a > b, a, b)[1:],
     relu_in_place: lambda g, a: (where(a > 0.0, g, 0.0 * g),),
     np.matmul: lambda g, a, b: (g @ transpose(b), transpose(a) @ g),
-    np.swapaxes: lambda g, a: (transpose(g),),
     np.ndarray.astype: lambda g, a: (cast(g, a.dtype),),
     np.asarray: lambda g, a: (None,),  # stop_gradient
     sum_array: lambda g, a: (g * constant(np.ones(a.shape), g.dtype),),
@@ -169,24 +163,19 @@ def sum_to(x, shape=()):
     return x if x.shape == shape else Function(sum_array, shape)(x)
 
 
-def nodes_of(y):
+def nodes_of(y, found=None):
     """Return every tensor that `y` depends on, inputs before what is computed from them."""
-    found = {}
-
-    def visit(node):
-        if node not in found:
-            for each in node.inputs:
-                visit(each)
-            found[node] = None
-
-    visit(y)
-    return list(found)
+    found = {} if found is None else found
+    if y not in found:
+        for each in y.inputs:
+            nodes_of(each, found)
+        found[y] = None
+    return found
 
 
 def total(parts):
     """Return the sum of the tensors among the parts, None if there are none."""
-    parts = list(filter(None, parts))
-    return reduce(np.add, parts) if parts else None
+    return reduce(lambda a, b: a + b if a and b else a or b, parts)
 
 
 def gradient(y, wrt, g, rule="pullback"):

@@ -260,9 +260,8 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
     "given, error, message",
     [
         ({"features": np.ones((2, 3), int)}, TypeError, "features has the dtype int.*Cast it to"),
-        ({"features": np.ones(3, complex)}, TypeError, "dtype complex128"),
-        ({"features": [[1.0]]}, revgrad.UnsupportedTypeError, "must be a NumPy array; got"),
-        ({"features": tape.constant([1.0])}, TypeError, "got <tape.Tensor.*given it as a value of"),
+        ({"features": np.ones(3, complex)}, revgrad.UnsupportedTypeError, "dtype complex128"),
+        ({"features": tape.constant([1.0])}, TypeError, "be a NumPy array; got <tape.* as a value"),
         ({"features": np.ones((0, 4))}, ValueError, r"shape \(0, 4\) must have elements"),
         ({"features": np.array([1.0, np.nan])}, ValueError, "all of them finite"),
         ({"loss": lambda f: f}, ValueError, MANY),
@@ -277,7 +276,6 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
         ({"harness": tape.TapeHarness}, TypeError, "got .*TapeHarness.* Pass an instance"),
         ({"harness": "no such backend"}, revgrad.BackendUnavailableError, "no such backend"),
         ({"lam": -0.3}, revgrad.InvalidLambdaError, "-0.3"),
-        ({"lam": "0.3"}, revgrad.InvalidLambdaError, "0.3"),
         ({"lam": np.ones(3)}, revgrad.InvalidLambdaError, "Expected a scalar"),
     ],
 )

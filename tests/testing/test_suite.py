@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -55,8 +54,7 @@ def test_an_error_of_the_backend_is_a_failure_that_names_the_clause(harness, mon
     monkeypatch.setattr(tape.TapeBackend, "reverse", lambda self, x, lam: {}["device"])
     result = run_check("double_reversal", harness)
     assert result.outcome == "failed" and isinstance(result.error.__cause__, KeyError)
-    assert result.reason.startswith("C6 double_reversal: ")
-    assert "it raised KeyError: 'device'" in result.reason
+    assert re.match(r"C6 double_reversal: .*\n  it raised KeyError: 'device'$", result.reason)
 
 
 def test_what_is_not_declared_is_skipped_with_the_reason_of_the_author(harness, monkeypatch):
@@ -228,7 +226,7 @@ def test_without_hypothesis_and_without_pytest():
     revgrad.register(tape.SPEC)
     assert {each.outcome for each in revgrad.testing.run_checks("tape")} == {"passed"}
     """
-    python(code=code, PYTHONPATH=os.pathsep.join(sys.path))
+    python(code=code, cwd=os.path.dirname(__file__))
 
 
 def test_the_suite_is_loaded_when_it_is_asked_for():
