@@ -7,6 +7,7 @@ check of the suite runs here with no framework installed.
 
 import copy
 import pickle
+import sys
 from functools import reduce
 from importlib.util import find_spec
 from unittest import mock
@@ -14,12 +15,9 @@ from unittest import mock
 import numpy as np
 
 import revgrad
-from revgrad.backend import Native, learnable_lambda_error
+from revgrad.backend import Native
 from revgrad.testing import CAPABILITIES, Harness
 from revgrad.testing._cases import numpy_dtype
-
-# ml_dtypes has no wheel for Python 3.8.
-HALF = ("float16", "bfloat16") if find_spec("ml_dtypes") else ("float16",)
 
 # --- the framework --------------------------------------------------------------------------------
 
@@ -44,24 +42,20 @@ class Parameter(Tensor):
 class Op:
     """Computes a value on arrays, and builds the graph of its derivative."""
 
-    removable = False  # whether the compiler may put the first input in its place
-    view = False  # whether the value lies in the memory of the first input
-    merged = False  # whether it is taken for its first input where both are outputs
+    # Whether the compiler may put the first input in its place; whether the value lies in the memory
+    # of the first input; and whether it is taken for its first input where both are outputs.
+    removable = view = merged = False
+    # What tells two Ops apart: nodes of one key and of the same inputs may be merged.
+    key = property(lambda self: (type(self), *vars(self).values()))
+    # The pullback of which forward mode takes the pullback.
+    pullback_to_push = property(lambda self: self.pullback)
 
     def __call__(self, *inputs):
-        return Tensor(self, inputs, inputs[0].shape, inputs[0].dtype)
-
-    @property
-    def key(self):
-        """What tells two Ops apart: nodes of one key and of the same inputs may be merged."""
-        return (type(self), *vars(self).values())
-
-    def push_forward(self, inputs, tangents):
-        """Return the pullback of the pullback, which is linear in its cotangent."""
-        y = self(*inputs)
-        g = source(y.shape, y.dtype)
-        parts = zip(self.pullback(inputs, g), tangents)
-        return total(gradient(part, [g], t)[0] for part, t in parts if part and t)
+        """Build a node; a number takes the dtype of the tensors that it meets."""
+        like = next(each.dtype for each in inputs[::-1] if isinstance(each, Tensor))
+        inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
+        value = self.compute(*(np.ones(each.shape, each.dtype) for each in inputs))
+        return Tensor(self, inputs, value.shape, value.dtype)
 
 
 class Source(Op):
@@ -80,17 +74,10 @@ class Slice(Source):
     """One element of a batch."""
 
 
-class Constant(Op):
-    def __init__(self, value):
-        self.value = np.array(value)
-        self.value.setflags(write=False)
+class Constant(Source):
+    """A number that is known when the graph is built."""
 
-    @property
-    def key(self):
-        return self.value.tobytes(), self.value.shape, self.value.dtype
-
-    def compute(self):
-        return self.value
+    key = property(lambda self: (self.value.tobytes(), self.value.shape, self.value.dtype))
 
 
 class Function(Op):
@@ -98,13 +85,6 @@ class Function(Op):
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
-
-    def __call__(self, *inputs):
-        """Build a node; a number takes the dtype of the tensors that it meets."""
-        like = next(each.dtype for each in inputs[::-1] if isinstance(each, Tensor))
-        inputs = [each if isinstance(each, Tensor) else constant(each, like) for each in inputs]
-        value = self.compute(*(np.ones(each.shape, each.dtype) for each in inputs))
-        return Tensor(self, inputs, value.shape, value.dtype)
 
     def compute(self, *values):
         # With one dimension more, as NumPy 1 takes a scalar's dtype for one that does not count.
@@ -121,6 +101,10 @@ def sum_array(value, shape):
     lead = value.ndim - len(shape)
     axes = (*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1))
     return value.sum(axis=axes, dtype=value.dtype).reshape((1, *shape))
+
+
+def relu_in_place(value):
+    return np.maximum(value, 0, out=value)
 
 
 tanh, cos, exp, log, isfinite, minimum, maximum, where = map(
@@ -141,8 +125,8 @@ DERIVATIVES = {
     np.log: lambda g, a: (g / a,),
     np.where: lambda g, c, a, b: (None, where(c, g, zeros_like(g)), where(c, zeros_like(g), g)),
     np.maximum: lambda g, a, b: DERIVATIVES[np.where](g, a > b, a, b)[1:],
+    relu_in_place: lambda g, a: (where(a > 0.0, g, 0.0 * g),),
     np.matmul: lambda g, a, b: (g @ transpose(b), transpose(a) @ g),
-    np.swapaxes: lambda g, a: (transpose(g),),
     np.ndarray.astype: lambda g, a: (cast(g, a.dtype),),
     np.asarray: lambda g, a: (None,),  # stop_gradient
     sum_array: lambda g, a: (g * constant(np.ones(a.shape), g.dtype),),
@@ -150,19 +134,11 @@ DERIVATIVES = {
 """By function: its pullback, which maps a cotangent and the inputs to their cotangents."""
 
 
-class Write(Op):
-    """max(x, 0), written to the memory of x; the framework sees a new value."""
-
-    def __call__(self, x):
-        if x.op.view:
-            raise ValueError("this is a view: copy it before you write to it")
-        return super().__call__(x)
-
-    def compute(self, value):
-        return np.maximum(value, 0, out=value)
-
-    def pullback(self, inputs, g):
-        return [where(inputs[0] > 0.0, g, 0.0 * g)]
+def write(x):
+    """Write max(x, 0) to the memory of x; the framework sees a new value."""
+    if x.op.view:
+        raise ValueError("this is a view: copy it before you write to it")
+    return Function(relu_in_place)(x)
 
 
 def source(shape, dtype, kind=Source, cls=Tensor):
@@ -170,7 +146,8 @@ def source(shape, dtype, kind=Source, cls=Tensor):
 
 
 def constant(value, dtype=None):
-    value = np.asarray(value, dtype)
+    value = np.array(value, dtype)
+    value.setflags(write=False)
     return Tensor(Constant(value), (), value.shape, value.dtype)
 
 
@@ -186,60 +163,52 @@ def sum_to(x, shape=()):
     return x if x.shape == shape else Function(sum_array, shape)(x)
 
 
-def nodes_of(y):
+def nodes_of(y, found=None):
     """Return every tensor that `y` depends on, inputs before what is computed from them."""
-    found = {}
-
-    def visit(node):
-        if id(node) not in found:
-            for each in node.inputs:
-                visit(each)
-            found[id(node)] = node
-
-    visit(y)
-    return list(found.values())
+    found = {} if found is None else found
+    if y not in found:
+        for each in y.inputs:
+            nodes_of(each, found)
+        found[y] = None
+    return found
 
 
 def total(parts):
     """Return the sum of the tensors among the parts, None if there are none."""
-    parts = [each for each in parts if each is not None]
-    return reduce(np.add, parts) if parts else None
+    return reduce(lambda a, b: a + b if a and b else a or b, parts)
 
 
-def gradient(y, wrt, g):
-    """Return the cotangents of tensors, None where `y` does not depend on them."""
-    cotangents = {id(y): g}
+def gradient(y, wrt, g, rule="pullback"):
+    """Return the cotangents of inputs, None where `y` does not depend on them."""
+    cotangents = {y: g}
     for node in reversed(nodes_of(y)):
-        arrived = cotangents.get(id(node))
-        if arrived is not None and node.inputs and not any(node is each for each in wrt):
-            for each, c in zip(node.inputs, node.op.pullback(node.inputs, arrived)):
-                cotangents[id(each)] = total([cotangents.get(id(each)), c])
-    return [cotangents.get(id(each)) for each in wrt]
+        arrived = cotangents.get(node)
+        if arrived and node.inputs:
+            for each, c in zip(node.inputs, getattr(node.op, rule)(node.inputs, arrived)):
+                cotangents[each] = total([cotangents.get(each), c])
+    return [cotangents.get(each) for each in wrt]
 
 
 def push_forward(y, x, tangent):
-    """Return the tangent of `y`, None where it does not depend on `x`."""
-    tangents = {id(x): tangent}
-    for node in nodes_of(y):
-        arrived = [tangents.get(id(each)) for each in node.inputs]
-        if id(node) not in tangents and any(each is not None for each in arrived):
-            tangents[id(node)] = node.op.push_forward(node.inputs, arrived)
-    return tangents.get(id(y))
+    """Return the pullback of the pullback, which is linear in its cotangent."""
+    g = source(y.shape, y.dtype)
+    (linear,) = gradient(y, [x], g, "pullback_to_push")
+    return linear and gradient(linear, [g], tangent)[0]
 
 
 def rebuilt(y, change):
     """Return a copy of `y` and of what it depends on, each node passed through `change`."""
     new = {}
     for node in nodes_of(y):
-        inputs = [new[id(each)] for each in node.inputs]
-        new[id(node)] = change(Tensor(node.op, inputs, node.shape, node.dtype) if inputs else node)
-    return new[id(y)]
+        inputs = [new[each] for each in node.inputs]
+        new[node] = change(Tensor(node.op, inputs, node.shape, node.dtype) if inputs else node)
+    return new[y]
 
 
 def merged(y):
     """Return `y` with equal nodes made one."""
     known = {}
-    return rebuilt(y, lambda node: known.setdefault((node.op.key, *map(id, node.inputs)), node))
+    return rebuilt(y, lambda node: known.setdefault((node.op.key, *node.inputs), node))
 
 
 def simplified(y):
@@ -259,11 +228,13 @@ def evaluate(inputs, y):
     """Return a function of arrays that computes one tensor, as the graph stands."""
 
     def run(*arrays):
-        values = {id(each): array for each, array in zip(inputs, arrays)}
+        if [each.dtype for each in arrays] != [each.dtype for each in inputs]:
+            raise TypeError(f"expected arrays of the dtypes of {inputs}; got {arrays}")
+        values = dict(zip(inputs, arrays))
         for node in nodes_of(y):
-            if id(node) not in values:
-                values[id(node)] = node.op.compute(*(values[id(each)] for each in node.inputs))
-        return values[id(y)]
+            if node not in values:
+                values[node] = node.op.compute(*(values[each] for each in node.inputs))
+        return values[y]
 
     return run
 
@@ -288,7 +259,6 @@ mode = {"training": True}
 
 class TapeNative(Native):
     lambda_words = "a tensor"
-    copies_cells = True
 
     def constant(self, value, x):
         return constant(super().constant(value, x))
@@ -297,8 +267,6 @@ class TapeNative(Native):
         return isinstance(value, Tensor)
 
     def known_number(self, value):
-        if isinstance(value, Parameter):
-            raise learnable_lambda_error()
         return value.op.value if isinstance(value.op, Constant) else None
 
     def cast(self, value, x):
@@ -312,9 +280,6 @@ class TapeNative(Native):
     def set_cell(self, cell, value):
         cell.op.value = np.asarray(value)
 
-    def __reduce__(self):
-        return "native"
-
 
 native = TapeNative()
 
@@ -324,7 +289,7 @@ class Scale(Op):
 
     removable = view = True
 
-    def compute(self, x, factor):
+    def compute(self, x, *_):
         return x
 
     def pullback(self, inputs, g):
@@ -334,15 +299,10 @@ class Scale(Op):
 class TapeBackend(revgrad.Backend):
     native = native
     capabilities = frozenset(CAPABILITIES)
+    xp = sys.modules[__name__]
 
     def multiply_gradient(self, x, factor):
         return Scale()(x, factor)
-
-    @property
-    def xp(self):
-        import tape
-
-        return tape
 
 
 class Reversal:
@@ -364,11 +324,12 @@ def copies_of(value):
 
 class TapeHarness(Harness):
     backend = "tape"
-    half_dtypes = HALF
+    # ml_dtypes has no wheel for Python 3.8.
+    half_dtypes = ("float16", "bfloat16")[: 2 if find_spec("ml_dtypes") else 1]
     layer = Reversal
 
-    def program(self, fn, shape, dtype):
-        x = source(shape, numpy_dtype(dtype))
+    def program(self, fn, shape, dtype, **kind):
+        x = source(shape, numpy_dtype(dtype), **kind)
         return self._pulled_back(x, fn(x))
 
     def _pulled_back(self, x, y, *others):
@@ -400,7 +361,7 @@ class TapeHarness(Harness):
 
             return run
 
-        return {"relu": (program(Write()), program(lambda y: Write()(y * 1.0)))}
+        return {"relu": (program(write), program(lambda y: write(y * 1.0)))}
 
     def layers(self, lam, shape, dtype):
         layers = copies_of(self.layer(lam))
@@ -417,8 +378,7 @@ class TapeHarness(Harness):
         return {"evaluation": evaluation, "training": self.program(fn, shape, dtype)}
 
     def instances(self, fn, shape, dtype):
-        x = source(shape, dtype, cls=Parameter)
-        return {"Parameter": self._pulled_back(x, fn(x))}
+        return {"Parameter": self.program(fn, shape, dtype, cls=Parameter)}
 
     def values(self):
         return [source((2,), "float32", cls=Parameter), constant([1.0])]
@@ -428,8 +388,7 @@ class TapeHarness(Harness):
         return np.shares_memory(*compile([x], [fn(x)])(array), array)
 
     def rewritten(self, fn, shape, dtype):
-        x = source(shape, dtype)
-        return {"merged": self._pulled_back(x, merged(fn(x)))}
+        return {"merged": self.program(lambda x: merged(fn(x)), shape, dtype)}
 
     def compilations(self):
         return len(compiled)
@@ -461,20 +420,25 @@ class TapeHarness(Harness):
 
     def vectorised(self, fn, shape, dtype):
         """Map the program of one element over the batch."""
-        element = source(shape, dtype, Slice)
-        run = self._pulled_back(element, fn(element))
+        run = self.program(fn, shape, dtype, kind=Slice)
         return lambda xs, gs: tuple(np.stack(each) for each in zip(*map(run, xs, gs)))
 
     def operations(self, fn, shape, dtype):
         x, g = source(shape, dtype), source(shape, dtype)
         y = fn(x)
-        programs = simplified(tanh(y)), simplified(gradient(y, [x], g)[0])
-        ops = [[node.op for node in nodes_of(each) if node.inputs] for each in programs]
-        return tuple([getattr(op, "function", type(op)).__name__ for op in each] for each in ops)
+        names = lambda y: [str(node.op.key) for node in nodes_of(simplified(y)) if node.inputs]
+        return names(tanh(y)), names(*gradient(y, [x], g))
 
     def copies(self, fn, shape, dtype):
         x = source(shape, dtype)
         return {name: self._pulled_back(*graph) for name, graph in copies_of((x, fn(x))).items()}
+
+
+class EagerHarness(TapeHarness):
+    """Calls the function at each run."""
+
+    def program(self, fn, shape, dtype, **kind):
+        return lambda x, g: TapeHarness.program(self, fn, shape, dtype, **kind)(x, g)
 
 
 SPEC = revgrad.BackendSpec("tape", ("tape:Tensor",), "tape:TapeBackend", harness="tape:TapeHarness")

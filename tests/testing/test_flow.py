@@ -1,7 +1,5 @@
 """check_flow on the NumPy tape: every diagnosis, its report, and what it rejects."""
 
-import functools
-
 import numpy as np
 import pytest
 import tape
@@ -11,14 +9,13 @@ import revgrad
 from revgrad.testing.flow import Flow, check_flow
 
 RANDOM = np.random.RandomState(3)
-FEATURES = RANDOM.normal(size=(8, 4))
-W1, B1 = RANDOM.normal(size=(4, 5)), RANDOM.normal(size=(1, 5))
-W2, B2 = RANDOM.normal(size=(5, 1)), RANDOM.normal(size=(1, 1))
-HEAD = [W1, B1, W2, B2]
-DOMAINS = np.repeat([[0.0], [1.0]], 4, axis=0)
+FEATURES, *HEAD = (RANDOM.normal(size=n) for n in ((8, 4), (4, 5), (1, 5), (5, 1), (1, 1)))
+W1, *_, B2 = HEAD
+DOMAINS = np.repeat([[-1.0], [1.0]], 4, axis=0)
 LAM = 0.3
 stop = tape.stop_gradient
 relu = lambda z: tape.maximum(z, 0.0)
+softmax = lambda z: tape.exp(z) / tape.exp(z)  # over one column
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +33,7 @@ def head(f, w1, b1, w2, b2, activation=tape.tanh):
 
 
 def cross_entropy(score):
-    domains = tape.constant(DOMAINS, score.dtype)
-    p = 1 / (1 + tape.exp(-score))
-    return mean(-(domains * tape.log(p) + (1 - domains) * tape.log(1 - p)))
+    return mean(tape.log(1 + tape.exp(tape.constant(-DOMAINS, score.dtype) * score)))
 
 
 def mean(x):
@@ -57,30 +52,21 @@ def reversal(lam):
     return lambda x: revgrad.reverse(x, lam)
 
 
-def reversed_score(f):
-    return score(revgrad.reverse(f, LAM))
-
-
 def right(f):
-    return cross_entropy(reversed_score(f))
+    return loss_of(f, reversal(LAM))
 
 
 def through(compute, pullback=lambda g: g):
-    """Return an Op by its value and what it makes of a gradient."""
-
-    class Op(tape.Op):
-        def compute(self, x):
-            return compute(x)
-
-        def pullback(self, inputs, g):
-            return [pullback(g)]
-
-    return Op()
+    """Return a function of tensors by its value and what it makes of a gradient."""
+    tape.DERIVATIVES[compute] = lambda g, x: (pullback(g),)
+    return tape.Function(compute)
 
 
 # A reversal with a minus too many, and steps: one through which a gradient is passed nevertheless.
 POSITIVE = through(lambda x: x, lambda g: LAM * g)
 LOOSE = through(lambda x: 0 * x)
+ROUND = through(lambda x: np.round(x * 2) / 2)
+DROPOUT = through(lambda x: x * (RANDOM.uniform(size=x.shape) < 0.5))  # another mask at each run
 STEP = through(lambda x: (x > 0).astype(x.dtype), lambda g: 0 * g)
 
 
@@ -90,18 +76,11 @@ def columns(first, others):
     return first * half + others * (1 - half)
 
 
-def softmax_over_one_column(z):
-    e = tape.exp(z)
-    return e / e  # the sum over one column is the column
-
-
 # name: (kind, λ that is expected, loss of the features)
 CASES = {
     "reversed": ("right", LAM, lambda f: loss_of(f, reversal(LAM))),
     "relu": ("right", LAM, lambda f: loss_of(f, reversal(LAM), activation=relu)),
     "λ = 0": ("right", 0, lambda f: loss_of(f, reversal(0.0))),
-    "λ = 100": ("right", 100, lambda f: loss_of(f, reversal(100.0))),
-    "λ = 1e-6": ("right", 1e-6, lambda f: loss_of(f, reversal(1e-6))),
     "a weighted loss": ("right", LAM, lambda f: 50 * loss_of(f, reversal(LAM)) + 7),
     "no reversal": ("unreversed", LAM, loss_of),
     "no reversal, λ = 1": ("unreversed", 1, loss_of),
@@ -114,90 +93,74 @@ CASES = {
     "λ is 0 in the program": ("cut", LAM, lambda f: loss_of(f, reversal(0.0))),
     "stopped": ("disconnected", LAM, lambda f: loss_of(f, stop)),
     "stopped, λ = 0": ("disconnected", 0, lambda f: loss_of(f, stop)),
-    "one column": ("constant", LAM, lambda f: mean(softmax_over_one_column(reversed_score(f)))),
-    "weights of zero": ("constant", LAM, lambda f: mean(reversed_score(f) * 0.0)),
-    "steps": ("flat", LAM, lambda f: mean(STEP(reversed_score(f)))),
+    "one column": ("constant", LAM, lambda f: mean(softmax(score(reversal(LAM)(f))))),
+    "weights of zero": ("constant", LAM, lambda f: mean(score(reversal(LAM)(f)) * 0.0)),
+    "steps": ("flat", LAM, lambda f: mean(STEP(score(reversal(LAM)(f))))),
     "some columns": ("mixed", LAM, lambda f: loss_of(columns(reversal(LAM)(f), f))),
     "some stopped": ("mixed", LAM, lambda f: loss_of(columns(reversal(LAM)(f), stop(f)))),
     "one of two heads": ("mixed", LAM, lambda f: loss_of(f, reversal(LAM)) + mean(f**2)),
     "a gradient of nothing": ("mixed", LAM, lambda f: loss_of(f, LOOSE)),
+    # As in training for quantised weights: the gradient passes what differences stumble over.
+    "quantised": ("undecided", LAM, lambda f: loss_of(f, ROUND)),
+    "finely quantised": ("undecided", LAM, lambda f: loss_of(f, lambda f: ROUND(f * 50) / 50)),
+    "dropout": ("undecided", LAM, lambda f: loss_of(f, DROPOUT)),
     "log of 0": ("nonfinite", LAM, lambda f: mean(tape.log(revgrad.reverse(f, LAM) * 0.0))),
 }
 
 
 # The ratios that the kind does not say.
 RATIOS = {"another λ": -0.33, "reversed at λ = 0": -0.3, "thrice, by other λ": 0.6}
+REPORTS = {
+    "reversed": "-0.3 times the true gradient|must be -0.3 times|was not checked|parameters=",
+    "λ = 0": "as it must be|again with λ above 0",
+    "no reversal": "1 times the true gradient|no reversal between|exported|not an exported",
+    "no reversal, λ = 1": "as λ is 1|try another λ",
+    "negated": "one minus sign too many|Pass λ as a positive number",
+    "twice": "two reversals|Remove one of them",
+    "another λ": "-0.33 times|frozen when the program was built|LambdaVariable",
+    "thrice, by other λ": "0.6 times|something that scales it",
+    "λ is 0 in the program": "and none arrives|stop_gradient|λ is 0 in the program",
+    "stopped": "no connection from the domain loss|detach|its zeros are connected",
+    "one column": "does not depend on the features|softmax over one column|Use a sigmoid",
+    "steps": "does not change near these features|argmax|scores, not from its decisions",
+    "some columns": "not a multiple of the true one|by direction -0.3 to|Reverse the",
+    "quantised": "unclear; it must be -0.3 times",
+    "dropout": "differs each time|dropout",
+    "log of 0": "the loss is -inf|log-softmax, softplus",
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_diagnosis(name, dtype):
-    kind, lam, _ = CASES[name]
-    flow = flow_of(name, dtype)
-    assert flow.kind == kind, flow
-    assert flow.ok == bool(flow) == (kind == "right")
+    kind, lam, loss = CASES[name]
+    flow = check(loss, FEATURES.astype(dtype), lam)
+    assert (flow.kind, flow.ok, bool(flow)) == (kind, kind == "right", kind == "right"), flow
     assert flow.expected == -lam and str(flow).startswith(f"{kind}: ")
     of_kind = {"right": -lam, "unreversed": 1.0, "sign": lam, "twice": lam**2, "cut": 0.0}
     ratio = RATIOS.get(name, of_kind.get(kind))
-    if ratio is None:
-        assert flow.ratio is None
-    else:
-        assert flow.ratio == pytest.approx(ratio, rel=1e-6 if dtype == "float64" else 1e-2)
-    assert "seen:" in flow.report and "means:" in flow.report and "do:" in flow.report
+    rel = 1e-6 if dtype == "float64" else 1e-2
+    assert flow.ratio == (ratio if ratio is None else pytest.approx(ratio, rel=rel))
     assert max(map(len, flow.report.splitlines())) <= 88
-
-
-@functools.lru_cache(maxsize=None)
-def flow_of(name, dtype="float64"):
-    _, lam, loss = CASES[name]
-    return check(loss, FEATURES.astype(dtype), lam)
-
-
-@pytest.mark.parametrize(
-    "name, parts",
-    {
-        "reversed": "-0.3 times the true gradient|must be -0.3 times|was not checked|parameters=",
-        "λ = 0": "as it must be|again with λ above 0",
-        "no reversal": "1 times the true gradient|no reversal between|exported|not an exported",
-        "no reversal, λ = 1": "as λ is 1|try another λ",
-        "negated": "one minus sign too many|Pass λ as a positive number",
-        "twice": "two reversals|Remove one of them",
-        "another λ": "-0.33 times|frozen when the program was built|LambdaVariable",
-        "thrice, by other λ": "0.6 times|something that scales it",
-        "λ is 0 in the program": "and none arrives|stop_gradient|λ is 0 in the program",
-        "stopped": "no connection from the domain loss|detach|its zeros are connected",
-        "one column": "does not depend on the features|softmax over one column|Use a sigmoid",
-        "steps": "does not change near these features|argmax|scores, not from its decisions",
-        "some columns": "not a multiple of the true one|by direction -0.3 to|Reverse the",
-        "log of 0": "the loss is -inf|log-softmax, softplus",
-    }.items(),
-)
-def test_report(name, parts):
-    text = " ".join(str(flow_of(name)).split())
-    for each in parts.split("|"):
-        assert each in text
+    words = "seen:|means:|do:|" + (REPORTS.get(name, "") if dtype == "float64" else "")
+    assert [each for each in words.split("|") if each not in " ".join(str(flow).split())] == []
 
 
 # --- where the reversal lies ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("lam", [1e-4, 1.0, 30.0])
-@pytest.mark.parametrize(
-    "kind, loss",
-    {
-        "right": lambda f, *p, lam: cross_entropy(head(revgrad.reverse(f, lam), *p)),
-        "after": lambda f, *p, lam: cross_entropy(revgrad.reverse(head(f, *p), lam)),
-    }.items(),
-)
-def test_place(kind, loss, lam, dtype):
+@pytest.mark.parametrize("lam", [1e-6, 1.0, 100.0])
+@pytest.mark.parametrize("kind", ["right", "after"])
+def test_place(kind, lam, dtype):
     features, *parameters = (each.astype(dtype) for each in (FEATURES, *HEAD))
-    flow = check(functools.partial(loss, lam=lam), features, lam, parameters)
-    assert flow.kind == kind, flow
+    right = lambda f, *p: cross_entropy(head(revgrad.reverse(f, lam), *p))
+    after = lambda f, *p: cross_entropy(revgrad.reverse(head(f, *p), lam))
+    loss, factor = {"right": (right, 1.0), "after": (after, -lam)}[kind]
+    flow = check(loss, features, lam, parameters)
+    assert flow.kind == kind and "was not checked" not in flow.report, flow
     assert flow.ratio == pytest.approx(-lam, rel=1e-2)
-    factor = 1.0 if kind == "right" else -lam
     assert flow.parameter_ratios == pytest.approx([factor] * 4, rel=2e-2)
-    assert "was not checked" not in flow.report
 
 
 def inside_the_head(f, w1, b1, w2, b2):
@@ -212,16 +175,13 @@ def unused_weight(f, unused, w=FEATURES[:4]):
     return mean(tape.tanh(revgrad.reverse(f, LAM) @ w) + 0 * unused)
 
 
+INSIDE = "parameters[1]: -0.3 times the true gradient|head(reverse(features, lam))"
+
+
 @pytest.mark.parametrize(
     "loss, parameters, kind, ratios, parts",
     [
-        (
-            inside_the_head,
-            HEAD,
-            "after",
-            [-LAM, -LAM, 1, 1],
-            "parameters[1]: -0.3 times the true gradient|head(reverse(features, lam))",
-        ),
+        (inside_the_head, HEAD, "after", [-LAM, -LAM, 1, 1], INSIDE),
         (stopped_weight, HEAD, "head", [None, 1, 1, 1], "a weight of the head does not"),
         (unused_weight, [B2, W1[:, :1]], "right", [None, 1], "parameters[1]: 1 times"),
         (unused_weight, [B2], "undecided", [None], "for the parameters"),
@@ -244,8 +204,7 @@ def test_a_variable_that_is_followed(value):
     flow = check(loss, lam=lam, parameters=HEAD)
     assert flow.kind == "right" and "follows the LambdaVariable" in flow.report
     assert flow.expected == -(value or 1.0) and flow.ratio == pytest.approx(flow.expected)
-    assert ("It holds 0 now" in flow.report) == (value == 0)
-    assert lam.value == value
+    assert ("It holds 0 now" in flow.report, lam.value) == (value == 0, value)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3])
@@ -256,41 +215,32 @@ def test_a_variable_that_is_frozen(value):
     assert flow.kind == "frozen" and lam.value == value
     assert "lam.value" in flow.report and "Pass the variable itself" in flow.report
     if value == 0:  # an eager framework reads the value at each run
-        assert check(loss, lam=lam, harness=EagerHarness()).ok
+        assert check(loss, lam=lam, harness=tape.EagerHarness()).ok
 
 
 def test_a_variable_at_zero_does_not_hide_a_cut():
     lam = revgrad.LambdaVariable(0.0)
-    loss = lambda f: loss_of(revgrad.reverse(f, lam), reversal(0.0))
-    assert check(loss, lam=lam).kind == "cut"
+    assert check(lambda f: loss_of(reversal(lam)(f), reversal(0.0)), lam=lam).kind == "cut"
 
 
 def test_a_variable_keeps_its_value_where_the_loss_raises():
-    def fails(x):
-        raise RuntimeError("no more memory")
-
-    lam = revgrad.LambdaVariable(0.3)
-    with pytest.raises(RuntimeError, match="no more memory"):
-        check(lambda f: loss_of(f, through(fails)), lam=lam)
-    assert lam.value == 0.3
+    lam = revgrad.LambdaVariable(0.0)  # it is set to 1 for the check
+    with pytest.raises(ZeroDivisionError):
+        check(lambda f: 1 / 0, lam=lam, harness=tape.EagerHarness())
+    assert lam.value == 0
 
 
 # --- where differences do not tell ----------------------------------------------------------------
 
 
+POINTS = [np.zeros((4, 3)), np.maximum(FEATURES, 0)]  # on kinks: nearby points are looked at
+POINTS += [np.asarray(RANDOM.uniform(size=n)) for n in ((), (1,), (7,), (2, 3, 2, 2))]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("features", [np.zeros((4, 3)), np.maximum(FEATURES, 0)])
-def test_features_on_kinks_are_looked_at_nearby(features, dtype):
-    loss = lambda f: mean(tape.tanh(relu(revgrad.reverse(f, LAM))))
-    assert check(loss, features.astype(dtype)).ok
-
-
-@pytest.mark.parametrize("grid", [0.01, 0.5])
-def test_a_loss_of_many_steps_is_undecided(grid):
-    """As in training for quantised weights: the gradient passes what differences stumble over."""
-    quantised = through(lambda x: np.round(x / grid) * grid)
-    flow = check(lambda f: loss_of(f, quantised))
-    assert flow.kind == "undecided" and "unclear; it must be -0.3 times" in flow.report, flow
+@pytest.mark.parametrize("features", POINTS)
+def test_features(features, dtype):
+    assert check(lambda f: mean(tape.tanh(relu(reversal(LAM)(f)))), features.astype(dtype)).ok
 
 
 def test_a_loss_with_too_few_digits_is_undecided():
@@ -299,21 +249,10 @@ def test_a_loss_with_too_few_digits_is_undecided():
     assert check(lambda f: right(f) + 1e6).ok
 
 
-def test_dropout_is_undecided():
-    random = np.random.RandomState(0)
-    drawn = through(lambda x: x * (random.uniform(size=x.shape) < 0.5))  # another mask at each run
-    flow = check(lambda f: loss_of(f, drawn))
-    assert flow.kind == "undecided" and "differs each time" in flow.report
-    assert "dropout" in flow.report
-
-
 # --- what is rejected -----------------------------------------------------------------------------
 
 
-def count(f):
-    return tape.cast(tape.sum_to(f), "int64")
-
-
+count = lambda f: tape.cast(tape.sum_to(f), "int64")
 MANY = "must return a scalar; it returned a value of 2 dimensions. Return the mean"
 
 
@@ -321,9 +260,8 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
     "given, error, message",
     [
         ({"features": np.ones((2, 3), int)}, TypeError, "features has the dtype int.*Cast it to"),
-        ({"features": np.ones(3, complex)}, TypeError, "dtype complex128"),
-        ({"features": [[1.0]]}, revgrad.UnsupportedTypeError, "must be a NumPy array; got"),
-        ({"features": tape.constant([1.0])}, TypeError, "got <tape.Tensor.*given it as a value of"),
+        ({"features": np.ones(3, complex)}, revgrad.UnsupportedTypeError, "dtype complex128"),
+        ({"features": tape.constant([1.0])}, TypeError, "be a NumPy array; got <tape.* as a value"),
         ({"features": np.ones((0, 4))}, ValueError, r"shape \(0, 4\) must have elements"),
         ({"features": np.array([1.0, np.nan])}, ValueError, "all of them finite"),
         ({"loss": lambda f: f}, ValueError, MANY),
@@ -338,7 +276,6 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
         ({"harness": tape.TapeHarness}, TypeError, "got .*TapeHarness.* Pass an instance"),
         ({"harness": "no such backend"}, revgrad.BackendUnavailableError, "no such backend"),
         ({"lam": -0.3}, revgrad.InvalidLambdaError, "-0.3"),
-        ({"lam": "0.3"}, revgrad.InvalidLambdaError, "0.3"),
         ({"lam": np.ones(3)}, revgrad.InvalidLambdaError, "Expected a scalar"),
     ],
 )
@@ -359,35 +296,14 @@ def test_a_harness_without_constants_takes_no_parameters():
 # --- what frameworks do differently ---------------------------------------------------------------
 
 
-class EagerHarness(tape.TapeHarness):
-    """Calls the function at each run, and takes no cotangent of another dtype than the loss."""
-
-    def program(self, fn, shape, dtype):
-        def run(x, g):
-            source = tape.source(x.shape, x.dtype)
-            y = fn(source)
-            if g.dtype != y.dtype:
-                raise TypeError(f"{g.dtype} and {y.dtype}")
-            return self._pulled_back(source, y)(x, g)
-
-        return run
-
-
-@pytest.mark.parametrize("harness", [tape.TapeHarness(), EagerHarness()])
+@pytest.mark.parametrize("harness", [tape.TapeHarness(), tape.EagerHarness()])
 def test_a_loss_of_another_dtype(harness):
     loss = lambda f: tape.cast(right(f), "float64")
     assert check(loss, FEATURES.astype("float32"), harness=harness).ok
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 3, 2, 2)])
-def test_shapes(shape):
-    features = np.asarray(np.random.RandomState(1).normal(size=shape))
-    flow = check(lambda f: mean(tape.tanh(revgrad.reverse(f, LAM))), features)
-    assert flow.kind == "right"
-
-
 def test_a_flow_is_a_record():
-    flow = flow_of("reversed")
-    assert flow == flow_of("reversed") and isinstance(flow, Flow)
+    flow = check(right)
+    assert flow == check(right) and isinstance(flow, Flow)
     with pytest.raises(AttributeError):
         flow.ok = False

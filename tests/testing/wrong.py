@@ -1,57 +1,83 @@
 """Backends that are wrong on purpose, each with the checks that must fail on it, and no others."""
 
+import contextlib
 import functools
 import threading
 import types
+from collections import namedtuple
 
 import numpy as np
 import tape
-from tape import Op, Reversal, Scale, TapeBackend, TapeHarness, TapeNative, constant, stop_gradient
+from tape import Reversal, Scale, TapeBackend, TapeHarness, TapeNative, constant, native
 
 import revgrad
-from revgrad.backend import normalize_lambda, resolve
+from revgrad.backend import normalize_lambda, residual_form, resolve
+
+Wrong = namedtuple("Wrong", "spec harness fails")
+"""The spec of a wrong backend, the class of its harness, and the checks that fail on it."""
 
 WRONG = {}
-"""By name: the spec of a wrong backend, its harness, and the names of the checks that fail on it."""
+"""The wrong backends by name."""
 
 backends = types.SimpleNamespace()
 """The wrong backends, where their specs find them."""
 
 
-def fails(*checks, method="reverse", lacks=()):
-    """Register a wrong backend, and say which checks it fails.
+def variant(right, **changes):
+    """Return a class that differs in some attributes from one of the tape."""
+    return type(right.__name__, (right,), changes)
 
-    What is decorated is the one thing that is not the tape's: a harness, a layer, the adapter by
-    which `reverse` resolves λ, the Op that `method` uses, or the method itself, as a function of
-    the right method, of `x`, and of λ or the factor. `lacks` names the capabilities that are not
-    declared.
+
+def fails(checks, method="reverse", lacks="", **faults):
+    """Register wrong backends by name, and say which checks they fail.
+
+    Each fault is the one thing that is not the tape's: a harness, a layer, the adapter by which
+    `reverse` resolves λ, the Op that `method` uses, or the method itself, as a function of the
+    right method, of `x`, and of λ or the factor. `lacks` names the capabilities that are not declared.
+    The function that is returned registers one more by its own name, as a decorator.
     """
 
-    def decorate(part):
+    def wrong(part, name=None):
+        name = name or part.__name__
         right, harness, changes = getattr(TapeBackend, method), TapeHarness, {}
         if not isinstance(part, type):
             changes[method] = lambda self, x, lam: part(functools.partial(right, self), x, lam)
-        elif issubclass(part, Op):
-            op = part()
+        elif issubclass(part, tape.Op):
+            op, changes["fault"] = part(), part
+            part.__qualname__ = f"backends.{name}.fault"  # where pickle finds it
             changes[method] = lambda self, x, lam: op(*right(self, x, lam).inputs)
         elif issubclass(part, TapeNative):
-            native = part()
-            changes[method] = lambda self, x, lam: Scale()(x, -resolve(x, lam, native))
+            adapter = part()
+            changes[method] = lambda self, x, lam: Scale()(x, -resolve(x, lam, adapter))
         elif issubclass(part, Reversal):
-            harness = type("LayerHarness", (TapeHarness,), {"layer": part})
+            harness = variant(TapeHarness, layer=part)
         else:
             harness = part
         if lacks:
-            changes["capabilities"] = TapeBackend.capabilities - set(lacks)
-            unsupported = dict.fromkeys(lacks, "another check would fail as well")
-            harness = type("SmallHarness", (harness,), {"unsupported": unsupported})
-        name = part.__name__
+            unsupported = dict.fromkeys(lacks.split(), "another check would fail as well")
+            harness = variant(harness, unsupported=unsupported)
+            changes["capabilities"] = TapeBackend.capabilities - set(unsupported)
         setattr(backends, name, type(name, (TapeBackend,), changes))
         spec = revgrad.BackendSpec("tape", ("tape:Tensor",), f"wrong:backends.{name}")
-        WRONG[name] = spec, harness, set(checks)
+        WRONG[name] = Wrong(spec, harness, set(checks.split()))
         return part
 
-    return decorate
+    for name, part in faults.items():
+        wrong(part, name)
+    return wrong
+
+
+def skipped(where):
+    """Return the method that does nothing where a function of `x` and λ is true."""
+    return lambda right, x, lam: x if where(x, lam) else right(x, lam)
+
+
+def replaced(kind, change):
+    """Return the method that takes another λ, or factor, in place of one of that type."""
+    return lambda right, x, lam: right(x, change(lam) if type(lam) is kind else lam)
+
+
+in_batches = skipped(lambda x, lam: isinstance(x.op, tape.Slice))
 
 
 class Rule(Scale):
@@ -60,36 +86,14 @@ class Rule(Scale):
     def pullback(self, inputs, g):
         return [self.rule(*inputs, g), None]
 
-    def push_forward(self, inputs, tangents):
-        return inputs[1] * tangents[0]
+    pullback_to_push = Scale.pullback  # for forward mode
 
 
-class Everywhere(Rule):
-    """The true Op with another rule for both modes."""
-
-    def push_forward(self, inputs, tangents):
-        return self.rule(*inputs, tangents[0])
-
-
-class Product(Op):
-    """A product of the cotangent and the factor, as one operation."""
-
-    def __init__(self, multiply):
-        self.multiply = multiply
-
-    def compute(self, g, factor):
-        with np.errstate(all="ignore"):
-            return self.multiply(g, factor)
-
-    def pullback(self, inputs, g):
-        return [inputs[1] * g, None]
-
-
-class ByProduct(Rule):
-    """A pullback that is one operation of its own, `multiply` on arrays."""
-
-    def rule(self, x, factor, g):
-        return Product(self.multiply)(g, factor)
+def product(multiply, pullback=lambda g, _, factor: (factor * g, None)):
+    """Return the Op whose rule is one operation of its own, on the arrays g and factor."""
+    tape.DERIVATIVES[multiply] = pullback
+    rule = lambda self, x, factor, g: tape.Function(multiply)(g, factor)
+    return type(multiply.__name__, (Rule,), {"rule": rule})
 
 
 class For64(Scale):
@@ -101,102 +105,101 @@ class For64(Scale):
         return super().__call__(x, factor) if x.dtype == "float64" else Scale()(x, factor)
 
 
-VALUES = set(
-    """
+quiet = np.errstate(over="ignore")
+VALUES = """
     any_cotangent dtype_of_x dtype_of_graph_lambda half_precision stay_apart survives_rewriting
     variable_shows variable_at_forward second_order copies_reverse any_shape lambda_array
-    graph_lambda_array thread_safe several_outputs subclasses_reversed mode_independent
-    layers_keep_lambda assigned_lambda
-    """.split()
-)
-"""The checks that look at the gradient of a reversal at a λ that is neither 0 nor 1."""
+    graph_lambda_array several_outputs subclasses_reversed mode_independent layers_keep_lambda
+    assigned_lambda
+"""
+"""The checks that look at the gradient of a reversal at a λ that is neither 0 nor 1; not threads."""
 
 
 # --- the faults of public code, which show in many places ----------------------------------------
 
 
-@fails(*VALUES, "forward_mode")
-class SignLost(Everywhere):
-    def rule(self, x, factor, g):
-        return -factor * g
+@fails(VALUES + "thread_safe forward_mode")
+def sign_lost(right, x, lam):
+    return Scale()(x, resolve(x, lam, native))
 
 
-@fails(*VALUES, "forward_mode", "double_reversal")
-class LamSquared(Everywhere):
-    def rule(self, x, factor, g):
-        return -(factor * factor) * g
+@fails(VALUES + "thread_safe forward_mode double_reversal")
+def lam_squared(right, x, lam):
+    return Scale()(x, -(resolve(x, lam, native) ** 2))
 
 
-@fails(*VALUES - {"thread_safe"}, "double_reversal")
+@fails(VALUES + "double_reversal")
 class CotangentIgnored(Rule):
-    def rule(self, x, factor, g):
-        return factor * constant(np.ones(g.shape), g.dtype)
+    rule = lambda self, x, factor, g: factor * constant(np.ones(g.shape), g.dtype)
 
 
-FOLKLORE = """
-    identity no_copy half_precision zero_overhead forward_mode copies_reverse layers_keep_lambda
-    assigned_lambda mode_independent subclasses_reversed
-"""
-
-
-@fails(*FOLKLORE.split())
+@fails(
+    "identity no_copy half_precision zero_overhead forward_mode copies_reverse layers_keep_lambda "
+    "assigned_lambda mode_independent subclasses_reversed"
+)
 def folklore(right, x, lam):
     """(1 + λ)·stop(x) - λ·x, as it is pasted."""
-    lam = resolve(x, lam, tape.native)
-    return (1.0 + lam) * stop_gradient(x) - lam * x
+    lam = resolve(x, lam, native)
+    return (1.0 + lam) * tape.stop_gradient(x) - lam * x
 
 
-@fails("variable_shows")
-def variable_frozen(right, x, lam):
-    """λ is frozen when the program is built."""
-    return right(x, getattr(lam, "value", lam))
+# λ is frozen when the program is built.
+fails("variable_shows", variable_frozen=replaced(revgrad.LambdaVariable, float))
+
+
+# --- what a framework that has only a stop_gradient cannot keep ---------------------------------
+
+
+@fails("any_cotangent half_precision", "multiply_gradient", lacks="views operations")
+def residual(right, x, factor):
+    """An element of x that is not finite passes no gradient on; the rest of the contract is kept."""
+    return residual_form(x, factor, tape.stop_gradient, tape)
 
 
 # --- one fault for each check, which nothing else sees --------------------------------------------
 
 
-@fails("identity", lacks=["views"])
+@fails("identity", lacks="views")
 class RoundsFloat64(For64):
     """Written for float32: other numbers go through it."""
 
-    def compute(self, x, factor):
-        with np.errstate(over="ignore"):
-            return x.astype("float32").astype(x.dtype)
+    compute = quiet(lambda self, x, factor: x.astype("float32").astype(x.dtype))
 
 
-@fails("no_copy")
-class CopiesFloat64(For64):
-    def compute(self, x, factor):
-        return x.copy()
+fails("no_copy", CopiesFloat64=variant(For64, compute=lambda self, x, factor: x.copy()))
 
 
-@fails("no_inplace_write", "no_copy")
+@fails("no_inplace_write no_copy")
 class WritesFloat64(For64):
-    def compute(self, x, factor):
-        y = x.copy()
-        x *= 2
-        return y
+    compute = lambda self, x, factor: np.multiply(x, 2, out=x) / 2
 
 
 @fails("no_inplace_write")
-class WritesCotangent(ByProduct):
+@product
+def WritesCotangent(g, factor):
     """Multiplies in place, as an Op that does not say so."""
-
-    def multiply(self, g, factor):
-        return np.multiply(g, factor, out=g if g.flags.writeable else None)
+    return np.multiply(g, factor, out=g if g.flags.writeable else None)
 
 
-@fails("in_place_writes")
-class WritableView(Scale):
-    """A view that does not say so, such that the framework lets people write to it."""
+@fails("any_cotangent", lacks="half_precision")
+@product
+def wrong_for_non_finite(g, factor):
+    return np.where(np.isfinite(g), factor * g, np.zeros_like(g))
 
-    view = False
 
-
-@fails("any_cotangent", lacks=["half_precision"])
-class WrongForNonFinite(ByProduct):
-    def multiply(self, g, factor):
-        return np.where(np.isfinite(g), factor * g, np.zeros_like(g))
+fails("half_precision", RoundsTwice=product(lambda g, c: g * c if g.itemsize > 2 else g / (1 / c)))
+# A view that does not say so, such that the framework lets people write to it.
+fails("in_place_writes", WritableView=variant(Scale, view=False))
+fails("zero_overhead", NotRemoved=variant(Scale, removable=False))
+# The framework takes it for its input where both are outputs.
+fails("several_outputs", LostAmongOutputs=variant(Scale, merged=True))
+# The gradient hides what it depends on, as a rule written on values does.
+fails("second_order", OnlyFirstOrder=product(lambda g, c: g * c, lambda *_: (None, None)))
+fails(
+    "forward_mode",
+    ForwardModeIsIdentity=variant(Scale, pullback_to_push=lambda self, inputs, g: [g, None]),
+    ForwardModeIsZero=variant(Scale, pullback_to_push=lambda self, inputs, g: [0.0 * g, None]),
+)
 
 
 @fails("dtype_of_x")
@@ -204,7 +207,7 @@ class NarrowCell(TapeNative):
     """A LambdaVariable is held in float32, whatever it meets."""
 
     def set_cell(self, cell, value):
-        cell.op.value = np.asarray(np.float32(value), "float64")
+        super().set_cell(cell, np.float64(np.float32(value)))
 
 
 @fails("dtype_of_graph_lambda")
@@ -215,17 +218,9 @@ class DtypeRaised(TapeNative):
         return value if value.op.value is None else super().cast(value, x)
 
 
-@fails("half_precision")
-class RoundsTwice(ByProduct):
-    def multiply(self, g, factor):
-        three = np.asarray(3 if g.dtype.name in tape.HALF else 1, g.dtype)
-        return g * (factor / three) * three
-
-
 @fails("zero_lambda")
 def disconnected_at_zero(right, x, lam):
-    y = right(x, lam)
-    return stop_gradient(x) if isinstance(lam, (int, float)) and lam == 0 else y
+    return tape.stop_gradient(x) if type(lam) is float and lam == 0 else right(x, lam)
 
 
 @fails("no_gradient_for_lambda")
@@ -235,7 +230,7 @@ class LearnableLam(Scale):
         return [factor * g, tape.sum_to(x * g, factor.shape)]
 
 
-@fails("double_reversal", "several_outputs")
+@fails("double_reversal several_outputs")
 def twice_is_once(right, x, lam):
     """Takes a reversal of a reversal for the same one."""
     return right(x.inputs[0] if isinstance(x.op, Scale) else x, lam)
@@ -253,43 +248,32 @@ def twice_is_positive(right, x, lam):
 def cached_by_whole_lam(right, x, lam):
     """Remembers the reversal of an x by the whole part of λ."""
     y = right(x, lam)
-    if not isinstance(lam, float):
-        return y
-    return vars(x).setdefault("reversals", {}).setdefault(int(lam), y)
+    known = vars(x).setdefault("reversals", {})
+    return known.setdefault(int(lam), y) if isinstance(lam, float) else y
 
 
-class FactorInTheOp(Op):
+class FactorInTheOp(Scale):
     """The factor is an attribute that does not tell two Ops apart, as in Theano's GradScale."""
 
     key = "FactorInTheOp"
-    removable = view = True
 
     def __init__(self, factor):
         self.factor = factor
-
-    def compute(self, x):
-        return x
 
     def pullback(self, inputs, g):
         return [self.factor * g]
 
 
-@fails("survives_rewriting")
-def merged(right, x, lam):
-    return FactorInTheOp(right(x, lam).inputs[1])(x)
+fails("survives_rewriting", merged=lambda right, x, lam: FactorInTheOp(right(x, lam).inputs[1])(x))
 
 
 @fails("invalid_lambda_rejected")
 class OverflowsToInf(TapeNative):
-    def constant(self, value, x):
-        with np.errstate(over="ignore"):
-            return constant(value, x.dtype)
+    constant = quiet(lambda self, value, x: constant(value, x.dtype))
 
 
-@fails("invalid_lambda_rejected")
-def unknown_is_one(right, x, lam):
-    """Takes whatever it does not know for 1."""
-    return right(x, 1.0 if type(lam) is object else lam)
+# Takes whatever it does not know for 1.
+fails("invalid_lambda_rejected", unknown_is_one=replaced(object, lambda lam: 1.0))
 
 
 @fails("invalid_lambda_rejected")
@@ -302,15 +286,11 @@ class NativeFormNotValidated(TapeHarness):
         return super().reverse(x, lam)
 
 
-@fails("known_lambda_rejected")
-class ConstantsUnread(TapeNative):
-    """A constant of the framework is not validated."""
-
-    def known_number(self, value):
-        super().known_number(value)
+# A constant of the framework is not validated.
+fails("known_lambda_rejected", ConstantsUnread=variant(TapeNative, known_number=lambda *_: None))
 
 
-@fails("variable_shows", "variable_at_forward")
+@fails("variable_shows variable_at_forward")
 class CellLags(TapeNative):
     """The cell holds the value before the last."""
 
@@ -319,19 +299,8 @@ class CellLags(TapeNative):
         super().set_cell(cell, before)
 
 
-@fails("variable_at_forward", lacks=["compilations"])
-class ReadsLate(TapeHarness):
-    """Builds the graph anew in each run; the cell is read when the gradient is computed."""
-
-    def program(self, fn, shape, dtype):
-        def run(x, g):
-            leaf, cotangent = tape.source(shape, x.dtype), tape.source(shape, x.dtype)
-            y = fn(leaf)
-            value = tape.evaluate([leaf], y)(x)
-            (slope,) = tape.gradient(y, [leaf], cotangent)
-            return value, slope and tape.evaluate([leaf, cotangent], slope)(x, g)
-
-        return run
+# The cell is read when the gradient is computed.
+fails("variable_at_forward", lacks="compilations", ReadsLate=tape.EagerHarness)
 
 
 @fails("compiled_once")
@@ -341,44 +310,7 @@ class CompilesAgain(TapeNative):
         tape.compile([], [])
 
 
-@fails("schedule_in_graph", method="constant")
-def rounds_schedules(right, value, like):
-    return float(np.float16(value))
-
-
-@fails("forward_mode")
-class ForwardModeIsIdentity(Scale):
-    def push_forward(self, inputs, tangents):
-        return tangents[0]
-
-
-@fails("forward_mode")
-class ForwardModeIsZero(Scale):
-    def push_forward(self, inputs, tangents):
-        return 0.0 * tangents[0]
-
-
-class ProductOfValues(Product):
-    def pullback(self, inputs, g):
-        return [None, None]
-
-
-@fails("second_order")
-class OnlyFirstOrder(Rule):
-    """The gradient hides what it depends on, as a rule written on values does."""
-
-    def rule(self, x, factor, g):
-        return ProductOfValues(np.multiply)(g, factor)
-
-
-@fails("vectorised")
-def lost_in_batches(right, x, lam):
-    return x if isinstance(x.op, tape.Slice) else right(x, lam)
-
-
-@fails("zero_overhead")
-class NotRemoved(Scale):
-    removable = False
+fails("schedule_in_graph", "constant", rounds_schedules=lambda right, c, x: float(np.float16(c)))
 
 
 @fails("copies_reverse")
@@ -386,36 +318,19 @@ class LostByCopies(Rule):
     """What it needs is not in its state."""
 
     sign = 1.0
-
-    def rule(self, x, factor, g):
-        return self.sign * factor * g
+    rule = lambda self, x, factor, g: self.sign * factor * g
 
     def __reduce__(self):
         return type(self), (), {"sign": -1.0}
 
 
-@fails("several_outputs")
-class LostAmongOutputs(Scale):
-    """The framework takes it for its input where both are outputs."""
-
-    merged = True
-
-
-@fails("mode_independent")
-def training_only(right, x, lam):
-    return right(x, lam) if tape.mode["training"] else x
-
-
-@fails("subclasses_reversed")
-def not_parameters(right, x, lam):
-    """A parameter is reversed only in that its value is passed on."""
-    return x if isinstance(x, tape.Parameter) else right(x, lam)
-
-
-@fails("layers_keep_lambda")
-class LayerForgets(Reversal):
-    def __reduce__(self):
-        return type(self), (1.0,)
+fails("vectorised", lost_in_batches=in_batches)
+fails("mode_independent", training_only=skipped(lambda x, lam: not tape.mode["training"]))
+# A parameter is reversed only in that its value is passed on.
+fails("subclasses_reversed", not_parameters=skipped(lambda x, lam: isinstance(x, tape.Parameter)))
+fails("any_shape", wrong_for_4d=skipped(lambda x, lam: len(x.shape) == 4))
+fails("integers_rejected", takes_integers=skipped(lambda x, lam: x.dtype.kind in "ib"))
+fails("layers_keep_lambda", LayerForgets=variant(Reversal, __reduce__=lambda _: (Reversal, (1,))))
 
 
 @fails("assigned_lambda")
@@ -423,40 +338,24 @@ class LayerIgnoresInvalid(Reversal):
     """Assigning an invalid λ is ignored without a word."""
 
     def __setattr__(self, name, lam):
-        try:
+        with contextlib.suppress(revgrad.InvalidLambdaError):
             super().__setattr__(name, normalize_lambda(lam))
-        except revgrad.InvalidLambdaError:
-            pass
 
 
 @fails("assigned_lambda")
 class LayerReplacesLam(Reversal):
-    """What is assigned lands beside what is used."""
+    """What is assigned does not replace what is used."""
 
-    def __init__(self, lam):
-        self.used = lam
-
-    def __call__(self, x):
-        return revgrad.reverse(x, self.used)
+    def __setattr__(self, name, lam):
+        vars(self).setdefault(name, lam)
 
 
-@fails("any_shape")
-class WrongFor4d(Rule):
-    def rule(self, x, factor, g):
-        return factor * g if len(g.shape) < 4 else -factor * g
-
-
-@fails("lambda_array")
-def mean_of_lam(right, x, lam):
-    y = right(x, lam)
-    return right(x, float(lam.mean())) if isinstance(lam, np.ndarray) else y
+fails("lambda_array", mean_of_lam=replaced(np.ndarray, np.mean))
 
 
 @fails("lambda_array")
 def enlarged_by_lam(right, x, lam):
-    if isinstance(lam, np.ndarray):
-        return Scale()(x, constant(-lam, x.dtype))
-    return right(x, lam)
+    return Scale()(x, constant(-lam, x.dtype)) if type(lam) is np.ndarray else right(x, lam)
 
 
 @fails("lambda_array")
@@ -465,8 +364,7 @@ class LamAliased(TapeNative):
 
     def constant(self, value, x):
         if isinstance(value, np.ndarray):
-            array = np.asarray(value, x.dtype)
-            return tape.Tensor(tape.Source(array), (), array.shape, array.dtype)
+            return tape.Tensor(tape.Source(np.asarray(value, x.dtype)), (), value.shape, x.dtype)
         return super().constant(value, x)
 
 
@@ -477,82 +375,50 @@ class MeanOfGraphLam(TapeNative):
 
 
 @fails("integers_rejected")
-def takes_integers(right, x, lam):
-    return Scale()(x, constant(1, x.dtype)) if x.dtype.kind in "ib" else right(x, lam)
-
-
-@fails("integers_rejected")
 def speechless_about_integers(right, x, lam):
-    try:
-        return right(x, lam)
-    except revgrad.UnsupportedTypeError:
-        raise revgrad.UnsupportedTypeError("no") from None
+    if x.dtype.kind in "ib":
+        raise revgrad.UnsupportedTypeError("no")
+    return right(x, lam)
 
 
-@fails("claims_resolve")
-class ClaimsTooNarrow(TapeHarness):
-    def values(self):
-        return [*super().values(), object()]
+fails("claims_resolve", ClaimsTooNarrow=variant(TapeHarness, values=lambda self: [object()]))
+
+
+SHARED = tape.source((), "float32")
 
 
 @fails("thread_safe")
-class OfTheLastThread(Rule):
-    """Keeps λ in an attribute, where another thread overwrites it."""
-
-    def __call__(self, x, factor):
-        self.factor = factor
-        return super().__call__(x, factor)
-
-    def rule(self, x, factor, g):
-        main = threading.current_thread() is threading.main_thread()
-        return (factor if main else self.factor) * g
+def of_the_last_thread(right, x, lam):
+    """Keeps λ where another thread overwrites it."""
+    if threading.current_thread() is threading.main_thread():
+        return right(x, lam)
+    SHARED.op.value = np.float32(-lam)
+    return Scale()(x, SHARED)
 
 
 # --- faults of scale_gradient, which leave the reversal right ------------------------------------
 
 
-scale_fails = functools.partial(fails, method="scale_gradient")
+@fails("scaled_gradient scaled_by_array scaled_by_graph_value scaled_transforms", "scale_gradient")
+def factor_without_sign(right, x, factor):
+    factor = resolve(x, factor, native, signed=True)
+    return Scale()(x, tape.maximum(factor, -factor))
 
 
-@scale_fails("scaled_gradient", "scaled_by_array", "scaled_by_graph_value", "scaled_transforms")
-class FactorWithoutSign(Rule):
-    def rule(self, x, factor, g):
-        return tape.maximum(factor, -factor) * g
-
-
-@scale_fails("scaled_gradient")
-def factor_in_float32(right, x, factor):
-    """A number is cast to float32 first."""
-    if type(factor) is float and x.dtype == "float64":
-        factor = float(np.float32(factor))
-    return right(x, factor)
-
-
-@scale_fails("scaled_by_array")
-def factor_of_first_sample(right, x, factor):
-    y = right(x, factor)
-    if isinstance(factor, np.ndarray) and factor.ndim:
-        return right(x, float(factor.ravel()[0]))
-    return y
-
-
-@scale_fails("scaled_by_graph_value")
+@fails("scaled_by_graph_value", "scale_gradient")
 def graph_factor_at_least_zero(right, x, factor):
-    if isinstance(factor, tape.Tensor) and isinstance(factor.op, tape.Source):
-        factor = tape.maximum(factor, 0.0)
-    return right(x, factor)
+    known = type(getattr(factor, "op", None)) is not tape.Source
+    return right(x, factor if known else tape.maximum(factor, 0.0))
 
 
-@scale_fails("invalid_factor_rejected")
+@fails("invalid_factor_rejected", "scale_gradient")
 def factor_not_validated(right, x, factor):
     return x if isinstance(factor, float) and not np.isfinite(factor) else right(x, factor)
 
 
-@scale_fails("scaled_transforms")
-class FactorLostInForwardMode(ForwardModeIsIdentity):
-    pass
-
-
-@scale_fails("scaled_transforms")
-def factor_lost_in_batches(right, x, factor):
-    return x if isinstance(x.op, tape.Slice) else right(x, factor)
+scale_fails = functools.partial(fails, method="scale_gradient")
+# A number is cast to float32 first.
+scale_fails("scaled_gradient", factor_in_float32=replaced(float, quiet(np.float32)))
+scale_fails("scaled_by_array", factor_of_first_sample=replaced(np.ndarray, lambda c: c.flat[0]))
+scale_fails("scaled_transforms", FactorLostInForwardMode=backends.ForwardModeIsIdentity.fault)
+scale_fails("scaled_transforms", factor_lost_in_batches=in_batches)
