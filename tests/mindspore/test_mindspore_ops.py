@@ -6,7 +6,7 @@ from mindspore import nn, ops
 from support.checks import assert_only_a_lambda_is_accepted
 
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, reverse
-from revgrad_mindspore import GradientReversal, reverse_gradient, scale_gradient
+from revgrad_mindspore import GradientReversal, reverse_gradient
 
 X = ms.Tensor([1.0, 2.0, 3.0])
 # In one list: the names of parameters must differ within a graph.
@@ -106,11 +106,6 @@ REJECTED = [
 def test_what_is_rejected(x, lam, error, words):
     with pytest.raises(error, match=words):
         reverse_gradient(x, lam)
-
-
-def test_a_factor_that_selects():
-    factor = ms.Tensor([-0.5, 1.0, -0.5])
-    assert ms.grad(lambda x: scale_gradient(x, factor).sum())(X).tolist() == factor.tolist()
 
 
 def test_the_cell():

@@ -8,7 +8,7 @@ from support.checks import assert_only_a_lambda_is_accepted
 from support.processes import python
 
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, reference, reverse
-from revgrad_paddle import GradientReversal, reverse_gradient, scale_gradient
+from revgrad_paddle import GradientReversal, reverse_gradient
 
 
 def variable(values=(1.0, 2.0, 3.0), dtype="float32"):
@@ -69,11 +69,6 @@ REJECTED = [
 def test_what_is_rejected(x, lam, error, words):
     with pytest.raises(error, match=words):
         reverse_gradient(x, lam)
-
-
-def test_a_factor_that_selects():
-    factor = paddle.to_tensor([-0.5, 1.0, -0.5])
-    assert slope(lambda x: scale_gradient(x, factor)) == factor.tolist()
 
 
 # --- the layer ------------------------------------------------------------------------------------
