@@ -131,7 +131,6 @@ def load(layer, value, tmp_path):
 
 SETS = {
     "layer.lam": lambda layer, value, _: setattr(layer, "lam", value),
-    "set_lam": lambda layer, value, _: layer.set_lam(value),
     "assign": lambda layer, value, _: layer.lam.assign(value),
     "assign a tensor": lambda layer, value, _: layer.lam.assign(keras.ops.convert_to_tensor(value)),
     "assign a variable": lambda layer, value, _: layer.lam.assign(keras.Variable(value)),
