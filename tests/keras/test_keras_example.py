@@ -16,9 +16,8 @@ def test_the_listings_of_a_page(page):
 
 
 def test_tutorials():
-    pages = "first-reversal", "domain-adversarial-training"
     code = "from support.pages import run_doctest\n"
-    for page in pages:
+    for page in ("first-reversal", "domain-adversarial-training"):
         code += f"run_doctest('docs/tutorial/{page}.md', 'keras')\n"
     python(code=code, PYTHONPATH=os.pathsep.join([str(ROOT / "tests"), *sys.path]))
 
@@ -27,8 +26,9 @@ def test_tutorials():
 def test_the_adversary_helps_on_the_moons(tmp_path):
     for needed in ("sklearn", "matplotlib", "tqdm", "jax"):
         pytest.importorskip(needed)
-    program = ROOT / "docs" / "examples" / "dann_keras.py", "moons", "--quiet"
-    options = ["--seeds", "1", "--epochs", "300", "--figure", "moons.png", "--json", "moons.json"]
-    python(*program, *options, cwd=tmp_path, KERAS_BACKEND="jax")  # the fastest on the CPU
+    options = "--quiet --seeds 1 --epochs 300 --figure moons.png --json moons.json".split()
+    program = ROOT / "docs" / "examples" / "dann_keras.py"
+    # JAX is the fastest on the CPU.
+    python(program, "moons", *options, cwd=tmp_path, KERAS_BACKEND="jax")
     (found,) = json.loads((tmp_path / "moons.json").read_text())
     assert found["adversarial"] > found["plain"] + 0.05

@@ -1,8 +1,11 @@
 """The Python listings of a page, by the heading above them."""
 
 import doctest
+import linecache
 import pathlib
 import re
+import sys
+import types
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -22,12 +25,21 @@ def listings(page):
     return found
 
 
+def about(framework):
+    """Return the pages and headings of a framework: one of the README, all of its how-to."""
+    how_to = f"docs/how-to/{framework.lower()}.md"
+    return [("README.md", framework), *((how_to, heading) for heading in listings(how_to))]
+
+
 def run(page, heading):
     """Run the listings under a heading, one after the other, as a reader pastes them."""
-    scope = {}
-    for code in listings(page)[heading]:
-        exec(compile(code, f"{page}: {heading}", "exec"), scope)
-    return scope
+    # Some frameworks look up the source and the module of what they compile.
+    module = sys.modules["listing"] = types.ModuleType("listing")
+    for number, code in enumerate(listings(page)[heading]):
+        name = f"{page}: {heading} {number}"
+        linecache.cache[name] = len(code), None, code.splitlines(keepends=True), name
+        exec(compile(code, name, "exec"), vars(module))
+    return vars(module)
 
 
 def run_doctest(page, group):

@@ -43,11 +43,6 @@ def call(*command, cwd, code=0):
 
 
 def _run(command, cwd, environment, **changes):
-    return subprocess.run(
-        [str(each) for each in command],
-        cwd=cwd and str(cwd),
-        env={**environment, "PYTHONIOENCODING": "utf-8", **changes},
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    env = {**environment, "PYTHONIOENCODING": "utf-8", **changes}
+    text = {"encoding": "utf-8", "errors": "replace"}
+    return subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, **text)

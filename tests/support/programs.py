@@ -1,7 +1,7 @@
 """The example programs, which this puts on the path; tests skip where what they need is missing."""
 
-import subprocess
 import sys
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
@@ -27,13 +27,8 @@ def write_amazon(folder, *names):
 
 def start(program, *arguments, **options):
     """Start a program of the examples, or one elsewhere, as a user does."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, (EXAMPLES / program, *arguments))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        **options,
-    )
+    command = [sys.executable, str(EXAMPLES / program), *map(str, arguments)]
+    return Popen(command, stdout=PIPE, stderr=PIPE, encoding="utf-8", **options)
 
 
 def finish(process, code=0):

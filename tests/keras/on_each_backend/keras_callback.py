@@ -1,51 +1,37 @@
 """`ScheduleLambda`: per batch and per epoch, logged, and resumed after a crash."""
 
+from unittest import mock
+
 import keras
 import numpy as np
 import pytest
+from keras.callbacks import BackupAndRestore, Callback, LambdaCallback
+from small_models import JIT, X, Y, built, functional
 
 import revgrad
 from revgrad.schedules import Constant, Dann, Linear, progress
 from revgrad_keras import GradientReversal, ScheduleLambda
 from revgrad_keras.native import LambdaWeight
 
-JIT = keras.backend.backend() != "torch"
-X = np.random.RandomState(0).normal(size=(16, 3)).astype("float32")
-Y = np.random.RandomState(1).normal(size=(16, 1)).astype("float32")
 RAMP, TOTAL = Dann(), 12
 
 
 def make(reversal=None, **options):
-    keras.utils.set_random_seed(0)
-    x = keras.Input((3,))
-    hidden = keras.layers.Dense(4, activation="tanh")(x)
-    outputs = keras.layers.Dense(1)((reversal or GradientReversal())(hidden))
-    model = keras.Model(x, outputs)
-    model.compile("adam", "mse", **{"jit_compile": JIT, **options})
-    return model
+    return built(functional, reversal or GradientReversal(), **options)
 
 
 def fit(model, *callbacks, **options):
+    """Return the history, and in it λ as it is logged of each batch."""
+    lams = []
+    watch = LambdaCallback(on_train_batch_end=lambda _, logs: lams.append(logs.get("lam")))
     settings = {"epochs": 3, "batch_size": 4, "shuffle": False, "verbose": 0, **options}
-    return model.fit(X, Y, callbacks=list(callbacks), **settings).history
+    history = model.fit(X, Y, callbacks=[*callbacks, watch], **settings).history
+    return {**history, "lam of each batch": lams}
 
 
 def expected(steps):
     """Return λ as the weight holds it, in float32."""
     return [float(np.float32(RAMP(progress(step, TOTAL)))) for step in steps]
-
-
-class Watches(keras.callbacks.Callback):
-    """Keeps λ as it is while each batch is trained, and what is logged of it."""
-
-    def __init__(self):
-        super().__init__()
-        self.lams, self.logged = [], []
-
-    def on_train_batch_end(self, batch, logs=None):
-        (layer,) = [each for each in self.model.layers if isinstance(each, GradientReversal)]
-        self.lams.append(float(layer.lam.value))
-        self.logged.append(logs["lam"])
 
 
 @pytest.mark.parametrize(
@@ -57,9 +43,8 @@ class Watches(keras.callbacks.Callback):
 )
 def test_per_batch_and_per_epoch(callback, lams, capsys):
     """λ is also in the history, and in the progress bar."""
-    watches = Watches()
-    history = fit(make(), callback, watches, verbose=2)
-    assert watches.lams == watches.logged == lams
+    history = fit(make(), callback, verbose=2)
+    assert history["lam of each batch"] == lams
     assert history["lam"] == lams[3::4]
     assert f"lam: {lams[7]:.4f}" in capsys.readouterr().out
 
@@ -68,19 +53,11 @@ def test_lambda_is_what_the_step_is_trained_with():
     """Over a ramp, training is what it is when λ is set by hand between one-batch fits."""
     by_callback, by_hand = make(), make()
     fit(by_callback, ScheduleLambda(RAMP, TOTAL))
-    for step in range(12):
+    for step, rows in enumerate(np.split(np.tile(np.arange(16), 3), 12)):
         by_hand.layers[2].set_lam(RAMP(progress(step, TOTAL)))
-        rows = slice(4 * (step % 4), 4 * (step % 4) + 4)
         by_hand.fit(X[rows], Y[rows], batch_size=4, shuffle=False, verbose=0)
-    for ours, theirs in zip(by_callback.trainable_weights, by_hand.trainable_weights):
-        ours, theirs = (keras.ops.convert_to_numpy(each) for each in (ours, theirs))
+    for ours, theirs in zip(by_callback.get_weights(), by_hand.get_weights()):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
-class Crash(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 2:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -88,12 +65,13 @@ class Crash(keras.callbacks.Callback):
 )
 def test_it_survives_a_crash(tmp_path, per, total):
     def callbacks():
-        backup = keras.callbacks.BackupAndRestore(str(tmp_path), delete_checkpoint=False)
+        backup = BackupAndRestore(str(tmp_path), delete_checkpoint=False)
         return ScheduleLambda(RAMP, total, per=per), backup
 
     whole = fit(make(), callbacks()[0])
+    crash = mock.Mock(side_effect=[None, None, KeyboardInterrupt])  # when epoch 2 begins
     with pytest.raises(KeyboardInterrupt):
-        fit(make(), *callbacks(), Crash())
+        fit(make(), *callbacks(), LambdaCallback(on_epoch_begin=crash))
     rest = fit(make(), *callbacks())
     assert rest["lam"] == whole["lam"][2:]
     np.testing.assert_allclose(rest["loss"], whole["loss"][2:], rtol=1e-6)
@@ -110,24 +88,19 @@ def test_a_second_fit_and_a_loaded_model_go_on(tmp_path):
 
 @pytest.mark.skipif(not JIT, reason="PyTorch runs one step at a time")
 def test_several_steps_in_one_execution():
-    watches = Watches()
-    fit(make(steps_per_execution=2), ScheduleLambda(RAMP, TOTAL), watches)
-    assert watches.logged == expected(range(0, 12, 2))
+    history = fit(make(steps_per_execution=2), ScheduleLambda(RAMP, TOTAL))
+    assert history["lam of each batch"] == expected(range(0, 12, 2))
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_accumulated_gradients_are_batches_too(wrapped):
+@pytest.mark.parametrize("wrap", [lambda inner: inner, keras.optimizers.LossScaleOptimizer])
+def test_accumulated_gradients_are_batches_too(wrap):
     """The optimizer counts one iteration for every two batches; λ moves at each batch."""
-    model, watches = make(), Watches()
-    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=2)
-    if wrapped:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer, "mse")
-    fit(model, ScheduleLambda(RAMP, TOTAL), watches)
-    assert watches.logged == expected(range(12))
+    optimizer = wrap(keras.optimizers.Adam(gradient_accumulation_steps=2))
+    history = fit(make(optimizer=optimizer), ScheduleLambda(RAMP, TOTAL))
+    assert history["lam of each batch"] == expected(range(12))
 
 
-class Writes(keras.callbacks.Callback):
+class Writes(Callback):
     """Sets λ to 9 at the beginning or at the end of each second batch."""
 
     def __init__(self, when):
@@ -142,24 +115,17 @@ class Writes(keras.callbacks.Callback):
 @pytest.mark.parametrize("when, logged", [("end", [1.0] * 4), ("begin", [1.0, 9.0, 1.0, 9.0])])
 def test_what_another_callback_sets_is_logged_and_does_not_stay(when, logged):
     """On a plateau of the schedule too."""
-    watches = Watches()
-    fit(make(), ScheduleLambda(Constant(1.0), 4), watches, Writes(when), epochs=1)
-    assert watches.logged == logged
+    history = fit(make(), ScheduleLambda(Constant(1.0), 4), Writes(when), epochs=1)
+    assert history["lam of each batch"] == logged
 
 
-def test_on_a_plateau_the_weights_are_not_copied_at_each_batch(monkeypatch):
+@pytest.mark.parametrize("per, total", [("batch", 12), ("epoch", 3)])
+def test_on_a_plateau_the_weights_are_not_copied_at_each_batch(per, total):
     """Setting or reading a weight while JAX trains copies all of them back to the model."""
-    calls, assign = [], LambdaWeight.assign
-
-    def counted(self, value):
-        calls.append(value)
-        return assign(self, value)
-
-    monkeypatch.setattr(LambdaWeight, "assign", counted)
-    for per, total in (("batch", 12), ("epoch", 3)):
-        calls.clear()
+    options = {"autospec": True, "side_effect": LambdaWeight.assign}
+    with mock.patch.object(LambdaWeight, "assign", **options) as assign:
         fit(make(), ScheduleLambda(Constant(0.3), total, per=per))
-        assert len(calls) <= 4  # once, and JAX at the end of each of three epochs
+    assert assign.call_count <= 4  # once, and JAX at the end of each of three epochs
 
 
 def test_layers_inside_other_layers_are_found_and_a_variable_is_set_too():

@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from support.checks import assert_caught
+from support.checks import assert_caught, harness_of
 
 import revgrad
 from revgrad.testing import conformance
@@ -23,10 +23,6 @@ class LayerHarness(KerasHarness):
         ["lambda_array", "scaled_by_array"], "a layer takes a number, or a tensor beside its input"
     )
 
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
     def reverse(self, x, lam):
         if isinstance(lam, keras.KerasTensor):
             return self.layer()(x, lam=lam)
@@ -40,7 +36,7 @@ class LayerHarness(KerasHarness):
         return GradientScale(factor)(x)
 
 
-@conformance(LayerHarness(GradientReversal))
+@conformance(LayerHarness())
 def test_the_layer(check):
     check()
 
@@ -77,7 +73,7 @@ WRONG = [
 
 @pytest.mark.parametrize("check, wrong", WRONG)
 def test_a_wrong_layer_is_caught(check, wrong):
-    assert_caught(check, LayerHarness(wrong))
+    assert_caught(check, harness_of(LayerHarness, layer=wrong))
 
 
 def test_the_claims_hold_no_private_name():
