@@ -51,20 +51,20 @@ def of(backend: str, names: str) -> Tuple[str, List[str]]:
 
 
 # Those start processes, or pytest, for what the other tests do as well.
-SUITE = [
-    *("-k", "not (under_pytest or hypothesis or 64_threads or soak or not_light)"),
-    *(f"tests/testing/{name}.py" for name in ("test_bites", "test_suite", "test_residual")),
-]
+HEAVY = "under_pytest or hypothesis or 64_threads or soak or not_light"
+SUITE = ["-k", f"not ({HEAVY})", "tests/testing/test_bites.py", "tests/testing/test_suite.py"]
+# What only a framework with in-graph values runs: the toy of the suite's tests has them.
+TOY = [*core(LAMBDA, f"not ({PROCESSES} or {HEAVY})"), *SUITE[2:]]
 FLOW = ["tests/testing/test_flow.py"]
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/_lambda.py": ("", core(LAMBDA)),
     "revgrad/_variable.py": ("", core("test_variable test_lambda test_scheduler test_mistakes")),
-    "revgrad/_native.py": ("", [*core(LAMBDA), "tests/autograd"]),
-    "revgrad/reference.py": ("", core("test_reference test_lambda test_mistakes")),
+    "revgrad/_native.py": ("", [*TOY, "tests/autograd"]),
+    "revgrad/reference.py": ("", TOY),
     "revgrad/backend.py": (
         "",
-        [*core("test_registry test_mistakes test_plugins"), "tests/autograd"],
+        [*core("test_registry test_mistakes test_plugins"), *SUITE[2:], "tests/autograd"],
     ),
     "revgrad/_reverse.py": (
         "",
@@ -88,7 +88,7 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/testing/flow/_slopes.py": ("", FLOW),
     "revgrad/testing/_cases.py": ("", SUITE),
     "revgrad/testing/_check.py": ("", SUITE),
-    "revgrad/testing/_property.py": ("", [*SUITE[2:]]),
+    "revgrad/testing/_property.py": ("", SUITE[2:]),
     "revgrad/testing/_runner.py": ("", SUITE),
     "revgrad/testing/harness.py": ("", SUITE),
     "revgrad/testing/checks/choice.py": ("", SUITE),
