@@ -23,7 +23,8 @@ TABLES = [
     [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()]
     for block in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 ]
-MIGRATION, FACTS, _ = TABLES
+MIGRATION, ((_, *NAMES), _, *FACTS), _ = TABLES
+ROWS = {label: dict(zip(NAMES, cells)) for label, *cells in FACTS}
 LAMBDAS = "alpha", "coeff", "weight", "lam"
 ALSO_NEEDED = {"skada": "skorch", "pytorch_adapt": "pytorch_metric_learning"}
 
@@ -113,7 +114,7 @@ def default(published):
 
 
 def changed(published, first=0.7):
-    (code,) = re.findall("`(.*)`", row("λ changes by")[published.name])
+    (code,) = re.findall("`(.*)`", ROWS["λ changes by"][published.name])
     names = {"layer": published.layer(first), "x": X, "tensor": tensor}
     exec(code, names)
     return factor(names["y"] if "y" in names else names["layer"](X))
@@ -181,13 +182,6 @@ CELLS = {
     "integer `x`": integers,
     "the forward pass": copied,
 }
-NAMES = FACTS[0][1:]
-
-
-def row(label):
-    """Return the cells of a row, by package."""
-    (cells,) = (line[1:] for line in FACTS[2:] if line[0] == label)
-    return dict(zip(NAMES, cells))
 
 
 def version(name):
@@ -199,7 +193,7 @@ def version(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("label", CELLS)
 def test_a_cell(label, name):
-    assert CELLS[label](Published(name)) == row(label)[name]
+    assert CELLS[label](Published(name)) == ROWS[label][name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -208,7 +202,7 @@ def test_lambda_changes_by_the_statement_of_its_cell(name):
 
 
 def test_every_row_has_its_computation():
-    assert {line[0] for line in FACTS[2:]} == {*CELLS, "λ changes by"}
+    assert set(ROWS) == {*CELLS, "λ changes by"}
 
 
 @pytest.mark.parametrize("theirs, ours", list(MIGRATION[2:]))
