@@ -6,8 +6,6 @@ import importlib.util
 import inspect
 import pathlib
 import re
-import runpy
-import types
 
 import numpy as np
 import pytest
@@ -62,7 +60,9 @@ def load_tllib():
     if found is None:
         pytest.skip("tllib is not on PyPI: put a checkout of it into PYTHONPATH")
     folder = pathlib.Path(found.origin).parent
-    module = types.SimpleNamespace(**runpy.run_path(str(folder / "modules" / "grl.py")))
+    spec = importlib.util.spec_from_file_location("tllib_grl", folder / "modules" / "grl.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     module.version = re.search(r"__version__ = '(.*)'", (folder / "__init__.py").read_text())[1]
     return module
 

@@ -202,10 +202,7 @@ def test_the_variable_keeps_no_module_alive():
 # --- programs that hold it ------------------------------------------------------------------------
 
 
-def exported(module, strict=False):
-    return torch.export.export(module, (X,), strict=strict)
-
-
+exported = partial(torch.export.export, args=(X,))
 save_jit = partial(through_file, jit.save, jit.load)
 save_export = partial(through_file, torch.export.save, torch.export.load)
 WAYS = {
@@ -215,7 +212,7 @@ WAYS = {
     "trace, frozen": lambda module: jit.freeze(jit.trace(module.eval(), X)),
     "fx, pickled": lambda module: pickle.loads(pickle.dumps(torch.fx.symbolic_trace(module))),
     "strict export": lambda module: exported(module, strict=True).module(),
-    "export, save and load": lambda module: save_export(exported(module)).module(),
+    "export, save and load": lambda module: save_export(exported(module, strict=False)).module(),
     "strict export, decomposed, save and load": lambda module: save_export(
         exported(module, strict=True).run_decompositions()
     ).module(),
