@@ -10,16 +10,37 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import tensor
+from support.pages import ROOT
+from support.processes import installed
+from torch import as_tensor, tensor
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "torch-published-layers.md"
+import revgrad
+
+PAGE = ROOT / "docs" / "how-to" / "torch-published-layers.md"
 TABLES = [
     [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.splitlines()]
     for block in re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 ]
-MIGRATION, FACTS, _ = TABLES
+MIGRATION, ((_, *NAMES), _, *FACTS), _ = TABLES
+ROWS = {label: dict(zip(NAMES, cells)) for label, *cells in FACTS}
 LAMBDAS = "alpha", "coeff", "weight", "lam"
 ALSO_NEEDED = {"skada": "skorch", "pytorch_adapt": "pytorch_metric_learning"}
+
+
+# Where each package takes λ: a module, and what is made of it.
+PACKAGES = {
+    "pytorch-revgrad": ("pytorch_revgrad", "RevGrad"),
+    "torch-gradient-reversal": ("gradient_reversal", "GradientReversalLayer"),
+    "tllib": ("tllib.modules.grl", "GradientReverseFunction"),
+    "pytorch-adapt": ("pytorch_adapt.layers", "GradientReversal"),
+    "skada": ("skada.deep.modules", "GradientReversalLayer"),
+    "ours": ("revgrad_torch", "GradientReversal"),
+}
+FUNCTIONS = {
+    "pytorch-revgrad": lambda module: lambda x, lam: module.functional.revgrad(x, as_tensor(lam)),
+    "torch-gradient-reversal": lambda module: module.gradient_reversal,
+    "ours": lambda module: revgrad.reverse,
+}
 
 
 def load(name):
@@ -28,7 +49,7 @@ def load(name):
     if package == "tllib":
         return load_tllib()
     for each in (package, ALSO_NEEDED.get(package, package)):
-        if importlib.util.find_spec(each) is None and not each.startswith("revgrad"):
+        if not installed(each):
             pytest.skip(f"{each} is not installed: tox -e torch-published installs it")
     return importlib.import_module(name)
 
@@ -51,45 +72,14 @@ class Published:
 
     def __init__(self, name):
         self.name = name
-        getattr(self, name.replace("-", "_"))()
-
-    def pytorch_revgrad(self):
-        self.module = load("pytorch_revgrad")
-        self.layer = self.argument = self.module.RevGrad
-        self.call = lambda x, lam: load("pytorch_revgrad.functional").revgrad(
-            x, torch.as_tensor(lam)
-        )
-
-    def torch_gradient_reversal(self):
-        self.module = load("gradient_reversal")
-        self.layer = self.argument = self.module.GradientReversalLayer
-        self.call = self.module.gradient_reversal
-
-    def tllib(self):
-        self.module = load("tllib.modules.grl")
-        self.argument = self.module.GradientReverseFunction.forward
-        self.layer = self.given_at_the_call
-        self.call = lambda x, lam: self.module.GradientReverseLayer()(x, lam)
-
-    def pytorch_adapt(self):
-        self.module = load("pytorch_adapt.layers")
-        self.layer = self.argument = self.module.GradientReversal
-        self.call = lambda x, lam: self.layer(lam)(x)
-
-    def skada(self):
-        self.module = load("skada.deep.modules")
-        self.argument = self.module.GradientReversalLayer.forward
-        self.layer = self.given_at_the_call
-        self.call = self.module.GradientReversalLayer.apply
-
-    def ours(self):
-        self.module = importlib.import_module("revgrad_torch")
-        self.layer = self.argument = self.module.GradientReversal
-        self.call = importlib.import_module("revgrad").reverse
-
-    def given_at_the_call(self, first):
-        """Return a function, of a package whose layer takes λ each time."""
-        return lambda x, lam=first: self.call(x, lam)
+        module = load(PACKAGES[name][0])
+        self.layer = self.argument = kind = getattr(module, PACKAGES[name][1])
+        self.call = lambda x, lam: kind(lam)(x)
+        if name in FUNCTIONS:
+            self.call = FUNCTIONS[name](module)
+        elif issubclass(kind, torch.autograd.Function):  # no layer: λ is given at the call
+            self.call, self.argument = kind.apply, kind.forward
+            self.layer = lambda first: lambda x, lam=first: kind.apply(x, lam)
 
 
 X = torch.linspace(-1, 2, 12).reshape(3, 4).requires_grad_()
@@ -105,23 +95,26 @@ def factor(y):
     return f"`{ratio:+.3g} g`" if ratio else "`0 g`"
 
 
-def rejected(make):
-    """Return what `make` returns, or "rejected"."""
-    try:
-        return make()
-    except (TypeError, ValueError):
-        return "rejected"
+def or_rejected(cell):
+    """Return a computation of a cell that may also find "rejected"."""
+
+    def run(published):
+        try:
+            return cell(published)
+        except (TypeError, ValueError):
+            return "rejected"
+
+    return run
 
 
 def default(published):
-    parameters = inspect.signature(published.argument).parameters
-    (parameter,) = (parameters[name] for name in LAMBDAS if name in parameters)
-    required = parameter.default is parameter.empty
-    return f"`{parameter.name}`" if required else f"`{parameter.name}={parameter.default}`"
+    parameters = inspect.signature(published.argument).parameters.values()
+    (lam,) = (each.replace(annotation=each.empty) for each in parameters if each.name in LAMBDAS)
+    return f"`{lam}`"
 
 
 def changed(published, first=0.7):
-    (code,) = re.findall("`(.*)`", row("λ changes by")[published.name])
+    (code,) = re.findall("`(.*)`", ROWS["λ changes by"][published.name])
     names = {"layer": published.layer(first), "x": X, "tensor": tensor}
     exec(code, names)
     return factor(names["y"] if "y" in names else names["layer"](X))
@@ -141,24 +134,19 @@ def after_half(published):
     return f"{-seen[0, 0].item():.4g}"
 
 
+@or_rejected
 def learnable(published):
-    def run():
-        lam = tensor(0.7, requires_grad=True)
-        y = published.call(X, lam)
-        (seen,) = torch.autograd.grad(y.sum(), lam, allow_unused=True)
-        return "ignored" if seen is None else "learned"
-
-    return rejected(run)
+    lam = tensor(0.7, requires_grad=True)
+    (seen,) = torch.autograd.grad(published.call(X, lam).sum(), lam, allow_unused=True)
+    return "ignored" if seen is None else "learned"
 
 
+@or_rejected
 def per_sample(published):
-    def run():
-        lam = tensor([[0.1], [0.2], [0.3]])
-        (seen,) = torch.autograd.grad(published.call(X, lam), X, G)
-        torch.testing.assert_close(seen, -lam * G)
-        return "yes"
-
-    return rejected(run)
+    lam = tensor([[0.1], [0.2], [0.3]])
+    (seen,) = torch.autograd.grad(published.call(X, lam), X, G)
+    torch.testing.assert_close(seen, -lam * G)
+    return "yes"
 
 
 def half(published):
@@ -169,13 +157,10 @@ def half(published):
     return str(seen.dtype).replace("torch.", "")
 
 
+@or_rejected
 def integers(published):
-    def run():
-        y = published.call(torch.ones(2, dtype=torch.int64), 0.7)
-        kind = str(y.dtype).replace("torch.", "")
-        return "passes" if kind == "int64" else f"becomes {kind}"
-
-    return rejected(run)
+    kind = published.call(torch.ones(2, dtype=torch.int64), 0.7).dtype
+    return "passes" if kind == torch.int64 else f"becomes {kind}".replace("torch.", "")
 
 
 def copied(published):
@@ -186,8 +171,8 @@ CELLS = {
     "version": lambda published: version(published.name),
     "λ, and its default": default,
     "gradient for λ = 0.7": lambda published: factor(published.layer(0.7)(X)),
-    "gradient for λ = -1": lambda published: rejected(lambda: factor(published.call(X, -1.0))),
-    "gradient for λ = nan": lambda published: rejected(lambda: factor(published.call(X, np.nan))),
+    "gradient for λ = -1": or_rejected(lambda published: factor(published.call(X, -1.0))),
+    "gradient for λ = nan": or_rejected(lambda published: factor(published.call(X, np.nan))),
     "the same, made with the integer 1": lambda published: changed(published, first=1),
     "λ in the state_dict": lambda_in_the_state,
     "λ = 0.1 after `.half().float()`": after_half,
@@ -197,13 +182,6 @@ CELLS = {
     "integer `x`": integers,
     "the forward pass": copied,
 }
-NAMES = FACTS[0][1:]
-
-
-def row(label):
-    """Return the cells of a row, by package."""
-    (cells,) = (line[1:] for line in FACTS[2:] if line[0] == label)
-    return dict(zip(NAMES, cells))
 
 
 def version(name):
@@ -215,7 +193,7 @@ def version(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("label", CELLS)
 def test_a_cell(label, name):
-    assert CELLS[label](Published(name)) == row(label)[name]
+    assert CELLS[label](Published(name)) == ROWS[label][name]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -224,7 +202,7 @@ def test_lambda_changes_by_the_statement_of_its_cell(name):
 
 
 def test_every_row_has_its_computation():
-    assert {line[0] for line in FACTS[2:]} == {*CELLS, "λ changes by"}
+    assert set(ROWS) == {*CELLS, "λ changes by"}
 
 
 @pytest.mark.parametrize("theirs, ours", list(MIGRATION[2:]))
@@ -240,9 +218,8 @@ def test_a_row_of_the_migration(theirs, ours):
 
 
 def test_every_package_of_the_facts_is_in_the_migration():
-    modules = " ".join(line[0] for line in MIGRATION[2:])
-    for name in NAMES[:-1]:
-        assert name.replace("torch-", "").replace("-", "_") in modules.replace("torch_", "")
+    migrated = {re.match(r"`(\w+)", theirs)[1] for theirs, _ in MIGRATION[2:]}
+    assert migrated == {PACKAGES[name][0].split(".")[0] for name in NAMES[:-1]}
 
 
 def test_what_the_page_says_of_pytorch_adapt():
@@ -259,10 +236,8 @@ def test_what_the_page_says_of_tllib(monkeypatch):
         with pytest.raises(AttributeError, match="float"):
             layer(X)
         monkeypatch.setattr(np, "float", float, raising=False)
-    from revgrad.schedules import Dann
-
     for step in range(6):
-        expected = Dann(gamma=10 * 6 / 4)(step / 6)
+        expected = revgrad.schedules.Dann(gamma=10 * 6 / 4)(step / 6)
         (seen,) = torch.autograd.grad(layer(X), X, G)
         torch.testing.assert_close(seen, -expected * G)
         layer.step()
@@ -273,8 +248,3 @@ def test_what_the_page_says_of_skada():
     y = load("skada.deep.modules").GradientReversalLayer.apply(X, 0.7, None)
     with pytest.raises(RuntimeError, match="expected 3, got 2"):
         y.sum().backward()
-
-
-def test_a_missing_package_is_skipped_by_its_name():
-    with pytest.raises(pytest.skip.Exception, match="no_such_package is not installed"):
-        load("no_such_package")

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from support.checks import assert_caught, harness_of
 
-import revgrad
 from revgrad.testing import conformance, run_check
 from revgrad_torch import GradientReversal, reverse_gradient
-from revgrad_torch.native import native
 from revgrad_torch.testing import EagerTorchHarness, TorchHarness
 
 
@@ -22,28 +21,12 @@ def test_reverse_in_eager_mode(check):
     check()
 
 
-class OtherHarness(EagerTorchHarness):
-    """Puts another function of x and λ, or another module, to the checks."""
-
-    examples = 0
-    expected_failures = {}
-
-    def __init__(self, reverse=reverse_gradient, module=GradientReversal):
-        self.reverse, self.module = reverse, module
-
-
-class OtherCompiledHarness(OtherHarness):
-    """The same, compiled."""
-
-    program = TorchHarness.program
-
-
 @pytest.mark.parametrize(
     "check",
     "identity any_cotangent zero_lambda double_reversal stay_apart invalid_lambda_rejected".split(),
 )
 def test_the_module_keeps_the_clauses_on_values(check):
-    harness = OtherHarness(lambda x, lam: GradientReversal(lam)(x))
+    harness = harness_of(EagerTorchHarness, reverse=lambda x, lam: GradientReversal(lam)(x))
     harness.dtypes = ("float32",)  # that of its buffer
     assert run_check(check, harness).outcome == "passed"
 
@@ -51,37 +34,20 @@ def test_the_module_keeps_the_clauses_on_values(check):
 # --- reversals that are wrong on purpose ----------------------------------------------------------
 
 
-def by_function(backward, forward=torch.Tensor.detach):
-    """Return a reversal made of an autograd Function, which validates as ours does."""
+def pasted(forward=lambda x: x.view_as(x), backward=torch.mul):
+    """Return the snippet that is pasted: right, until the program is exported or transformed."""
 
-    class Wrong(torch.autograd.Function):
+    class Pasted(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, x, factor):
-            ctx.factor = factor
+        def forward(ctx, x, lam):
+            ctx.factor = -lam
             return forward(x)
 
         @staticmethod
         def backward(ctx, g):
             return backward(g, ctx.factor), None
 
-    def reverse(x, lam):
-        reverse_gradient(x, lam)
-        return Wrong.apply(x, -revgrad.backend.resolve(x, lam, native))
-
-    return reverse
-
-
-class Hidden(torch.autograd.Function):
-    """The snippet that is pasted: right, until the program is exported or transformed."""
-
-    @staticmethod
-    def forward(ctx, x, lam):
-        ctx.lam = lam
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g.neg() * ctx.lam, None
+    return Pasted.apply
 
 
 def folklore(x, lam):
@@ -90,21 +56,9 @@ def folklore(x, lam):
 
 
 def reads_late(x, lam):
-    if isinstance(lam, revgrad.LambdaVariable):
-        y = reverse_gradient(x, 1.0)
-        y.register_hook(lambda g: g * lam.value)
-        return y
-    return reverse_gradient(x, lam)
-
-
-def by_number(x, lam):
-    return reverse_gradient(x, lam.item() if isinstance(lam, torch.Tensor) else lam)
-
-
-def trusting(x, lam):
-    if isinstance(lam, torch.Tensor):
-        return Hidden.apply(x, lam)
-    return reverse_gradient(x, lam)
+    y = reverse_gradient(x, 1.0)
+    y.register_hook(lambda g: g * float(lam))
+    return y
 
 
 class PlainModule(torch.nn.Module):
@@ -119,26 +73,29 @@ class PlainModule(torch.nn.Module):
 
 
 WRONG = [
-    ("in_place_writes", OtherHarness(by_function(torch.mul))),
-    ("known_lambda_rejected", OtherHarness(trusting)),
-    ("several_outputs", OtherHarness(by_function(torch.mul))),
-    ("several_outputs", OtherHarness(by_function(torch.mul, torch.clone))),  # with inductor
-    ("identity", OtherHarness(folklore)),
-    ("no_copy", OtherHarness(by_function(torch.mul, torch.clone))),
-    ("forward_mode", OtherHarness(Hidden.apply)),
-    ("second_order", OtherHarness(by_function(lambda g, factor: (g * factor).detach()))),
-    ("vectorised", OtherHarness(Hidden.apply)),
-    ("copies_reverse", OtherHarness(Hidden.apply)),
-    ("survives_rewriting", OtherHarness(Hidden.apply)),
-    ("variable_at_forward", OtherHarness(reads_late)),
-    ("zero_overhead", OtherHarness(folklore)),
-    ("layers_keep_lambda", OtherHarness(module=PlainModule)),
-    ("assigned_lambda", OtherHarness(module=PlainModule)),
-    # A λ that is read while it is traced.
-    ("compiled_once", OtherCompiledHarness(by_number)),
+    ("in_place_writes", {"reverse": pasted(torch.Tensor.detach)}),
+    ("known_lambda_rejected", {"reverse": pasted()}),
+    ("several_outputs", {"reverse": pasted(torch.Tensor.detach)}),
+    ("several_outputs", {"reverse": pasted(torch.clone)}),  # with inductor
+    ("identity", {"reverse": folklore}),
+    ("no_copy", {"reverse": pasted(torch.clone)}),
+    ("forward_mode", {"reverse": pasted()}),
+    ("second_order", {"reverse": pasted(backward=lambda g, factor: (g * factor).detach())}),
+    ("vectorised", {"reverse": pasted()}),
+    ("copies_reverse", {"reverse": pasted()}),
+    ("survives_rewriting", {"reverse": pasted()}),
+    ("variable_at_forward", {"reverse": reads_late}),
+    ("zero_overhead", {"reverse": folklore}),
+    ("layers_keep_lambda", {"module": PlainModule}),
+    ("assigned_lambda", {"module": PlainModule}),
 ]
 
 
-@pytest.mark.parametrize("check, harness", WRONG)
-def test_a_wrong_reversal_is_caught(check, harness):
-    assert run_check(check, harness).outcome == "failed"
+@pytest.mark.parametrize("check, wrong", WRONG)
+def test_a_wrong_reversal_is_caught(check, wrong):
+    assert run_check(check, harness_of(EagerTorchHarness, **wrong)).outcome == "failed"
+
+
+def test_a_lambda_that_is_read_while_it_is_traced_is_caught():
+    by_number = lambda x, lam: reverse_gradient(x, float(lam))
+    assert_caught("compiled_once", harness_of(TorchHarness, reverse=by_number))

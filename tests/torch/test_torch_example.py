@@ -1,20 +1,14 @@
 """The example in PyTorch: the same network as in Theano, in one process and in two."""
 
-import sys
-
 import numpy as np
 import pytest
-from support.pages import ROOT
 from support.processes import python
+from support.programs import EXAMPLES
 
-pytest.importorskip("sklearn")
-EXAMPLES = ROOT / "docs" / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import dann_torch  # noqa: E402
-import experiment  # noqa: E402
-import problems  # noqa: E402
-from training import accuracy, fit  # noqa: E402
+import dann_torch
+import experiment
+import problems
+from training import accuracy, fit
 
 
 def test_features_get_minus_lambda_times_the_domain_gradient():

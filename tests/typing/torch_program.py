@@ -20,6 +20,3 @@ layer = GradientReversal(0.5)
 assert_type(layer.lam, torch.Tensor)
 layer.lam = 0.3
 model = torch.nn.Sequential(torch.nn.Linear(2, 3), layer)
-
-revgrad.reverse(x, "half")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-revgrad.reverse(x, None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
