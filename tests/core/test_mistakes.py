@@ -220,7 +220,6 @@ MISTAKES = [
     not_a_schedule(Dann, "This is a class: call it, as in Dann(...)."),
     not_a_schedule(0.3, "For a constant λ pass Constant(0.3)."),
     not_a_schedule(None, "schedule must be a schedule or a callable p -> λ; got None"),
-    not_a_schedule("Dann", "got 'Dann' (str)."),
     not_a_schedule(LAM, "got LambdaVariable("),
     *(not_a_variable(each, f"for a plain loop; got {each!r} (") for each in (0.3, "lam", [LAM])),
     not_a_state({}, "is a dict of steps, total_steps, schedule, value; got {} (dict)."),

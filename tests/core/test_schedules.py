@@ -34,7 +34,7 @@ from revgrad.schedules import (
     progress,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* was called with p >= 2")
+IGNORE_STEPS = pytest.mark.filterwarnings("ignore:.* was called with p >= 2")
 LAMS = st.floats(0, 1e6)
 POSITIVE = st.floats(1e-6, 1e6)
 PS = st.floats(0, 1)
@@ -78,6 +78,7 @@ def bounds(schedule):
     }.get(type(schedule), lambda start, end, power=None: [start, end])(**vars(schedule))
 
 
+@IGNORE_STEPS
 @given(ANY, PS | st.floats(allow_nan=False))
 def test_the_range_is_kept(schedule, p):
     lam = schedule(p)
@@ -105,6 +106,7 @@ def test_dict_pickle_and_repr_round_trips(schedule):
         assert (hash(again), repr(again)) == (hash(schedule), repr(schedule))
 
 
+@IGNORE_STEPS
 @pytest.mark.parametrize("schedule", EXAMPLES, ids=label)
 def test_p_is_clipped(schedule):
     assert {schedule(p) for p in (-1, -math.inf, -0.0, -(10**400))} == {schedule(0)}
