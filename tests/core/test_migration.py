@@ -10,7 +10,7 @@ from revgrad import LambdaScheduler, schedules
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "coming-from-elsewhere.md"
 ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
+    [cell.strip(" `") for cell in line.strip("|").split("|")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| from")
 ]
@@ -23,40 +23,26 @@ VALUES = [
 ]
 
 
-def variables(values):
-    low, high = values["low"], values["high"]
-    return {
-        **values,
-        **dict(T=100, lo=low, hi=high, lower=low, upper=high, A=low, B=high, high_value=high),
-        **dict(lambda_init=low, lambda_max=high, initial_lr=0.01 + low, power=0.75 + low),
-    }
-
-
-def code(cell):
-    (text,) = re.findall(r"`([^`]*)`", cell)
-    return text
+def names(low, high, **others):
+    bounds = dict(T=100, lo=low, hi=high, lower=low, upper=high, A=low, B=high, high_value=high)
+    starts = dict(lambda_init=low, lambda_max=high, initial_lr=0.01 + low, power=0.75 + low)
+    return {**NAMES, "low": low, "high": high, **others, **bounds, **starts}
 
 
 @pytest.mark.parametrize("values", VALUES, ids=["as in the papers", "others"])
 @pytest.mark.parametrize("row", ROWS, ids=[row[0].replace("`", "")[:40] for row in ROWS])
 def test_a_row(row, values):
-    names = variables(values)
+    known = names(**values)
     _, theirs, ours, total, _ = row
-    schedule = eval(code(ours), {**NAMES, **names})
-    driver = LambdaScheduler(None, schedule, total_steps=names[code(total)])
+    driver = LambdaScheduler(None, eval(ours, known), total_steps=known[total])
     for i in range(101):
-        expected = eval(code(theirs), {**NAMES, **names, "i": i})
-        assert driver.value == pytest.approx(expected, rel=1e-12, abs=1e-12), i
+        assert driver.value == pytest.approx(eval(theirs, known, {"i": i}), 1e-12, 1e-12), i
         driver.step()
 
 
 def test_what_the_rows_say_of_differences():
     assert round(schedules.Dann(gamma=1)(1), 2) == 0.46
     assert 0 < 1 - schedules.Dann()(1) < 1e-4
-    with pytest.raises(ValueError, match="high must be at least low"):
-        schedules.Dann(low=1, high=0)
-    with pytest.raises(ValueError, match="gamma must be a finite number > 0; got -10"):
-        schedules.Dann(gamma=-10)
     # Caffe's default horizon is one step.
     assert list(LambdaScheduler(None, schedules.Dann(), 1)) == [0.0]
 

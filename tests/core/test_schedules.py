@@ -51,20 +51,14 @@ RAMPS = st.one_of(
 )
 
 
-@st.composite
-def sequences(draw, parts):
-    inside = st.floats(0, 1, exclude_min=True, exclude_max=True)
-    boundaries = sorted(draw(st.sets(inside, max_size=3)))
-    return Sequential([draw(parts) for _ in range(len(boundaries) + 1)], boundaries)
-
-
 def joined(parts):
-    points = st.lists(st.tuples(PS, LAMS), min_size=1, max_size=5, unique_by=lambda point: point[0])
+    points = st.dictionaries(PS, LAMS, min_size=1, max_size=5)
+    later = st.dictionaries(st.floats(0, 1, exclude_min=True, exclude_max=True), parts, max_size=3)
     return st.one_of(
         st.builds(Scaled, parts, LAMS),
         st.builds(Delayed, parts, st.floats(0, 1, exclude_max=True), LAMS),
-        st.builds(Piecewise, points.map(sorted)),
-        sequences(parts),
+        points.map(lambda points: Piecewise(sorted(points.items()))),
+        st.builds(lambda at, first: Sequential([first, *at.values()], sorted(at)), later, parts),
     )
 
 
@@ -103,10 +97,8 @@ def test_a_ramp_is_monotone(schedule, p, q):
 
 @given(ANY)
 def test_dict_pickle_and_repr_round_trips(schedule):
-    plain = schedule.to_dict()
     for again in (
-        from_dict(plain),
-        from_dict(json.loads(json.dumps(plain))),
+        from_dict(json.loads(json.dumps(schedule.to_dict()))),
         pickle.loads(pickle.dumps(schedule)),
         eval(repr(schedule), vars(schedules)),
     ):
@@ -114,28 +106,18 @@ def test_dict_pickle_and_repr_round_trips(schedule):
         assert (hash(again), repr(again)) == (hash(schedule), repr(schedule))
 
 
-@given(ANY, st.lists(PS, max_size=20))
-def test_an_array_agrees_with_a_loop_over_numbers(schedule, ps):
-    lams = schedule(np.array(ps, dtype=float))
-    assert lams.shape == (len(ps),)
-    # NumPy's SIMD loops may differ from its scalar loops in the last place.
-    atol = 1e-13 * max(bounds(schedule))
-    np.testing.assert_allclose(lams, [schedule(p) for p in ps], rtol=1e-13, atol=atol)
-
-
 @IGNORE_STEPS
 @pytest.mark.parametrize("schedule", EXAMPLES, ids=label)
-def test_p_is_clipped_and_a_schedule_is_pure(schedule):
+def test_p_is_clipped(schedule):
     assert {schedule(p) for p in (-1, -math.inf, -0.0, -(10**400))} == {schedule(0)}
     assert {schedule(p) for p in (1.5, math.inf, 10**400)} == {schedule(1)}
     assert not math.copysign(1, schedule(-0.0)) < 0
-    assert schedule(0.3) == schedule(0.3)
 
 
 @pytest.mark.parametrize("schedule", [*EXAMPLES, *OWN], ids=label)
-@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 1, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(), (0,), (21,), (2, 1, 2)], ids=str)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "int8", "uint64"])
-def test_arrays_keep_their_shape_and_floating_dtype(schedule, shape, dtype):
+def test_an_array_agrees_with_numbers_and_keeps_shape_and_floating_dtype(schedule, shape, dtype):
     ps = np.linspace(0, 1, int(np.prod(shape))).reshape(shape).astype(dtype)
     lams = schedule(ps)
     assert type(lams) is np.ndarray
@@ -162,25 +144,19 @@ def test_dann_is_accurate_to_two_units_in_the_last_place(gamma, p):
         assert abs(Dann(gamma)(p) - exact) <= ULPS * float(np.spacing(float(exact)))
 
 
-def test_the_form_of_the_papers_would_be_less_accurate():
-    p = 1e-9  # otherwise the test above would prove nothing
-    assert abs((2 / (1 + math.exp(-10 * p)) - 1) / 5e-9 - 1) > 1e-9
-    assert Dann()(p) == 5e-9
-
-
 def test_values_computed_by_hand():
     assert Dann(low=1, high=3)(0) == 1.0
+    assert Dann()(1e-9) == 5e-9  # the form of the papers would give 5.00000041e-9
     assert Dann(gamma=math.log(3))(1) == pytest.approx(0.5, rel=1e-15)  # 2/(1 + 1/3) - 1
     assert Cosine(1, 0)(0.25) == pytest.approx((1 + math.sqrt(0.5)) / 2, rel=1e-15)
     assert Exponential(4, 1)(0.5) == pytest.approx(2, rel=1e-15)
     assert Polynomial(1, 2, power=3)(0.5) == 1.125
     assert InverseDecay(1, alpha=15, beta=0.5)(1) == 0.25
-    hill = Piecewise([(0.25, 1), (0.5, 3)])
-    assert [hill(p) for p in (0, 0.25, 0.375, 0.5, 1)] == [1, 1, 2, 3, 3]
-    late = Delayed(Linear(1, 2), until=0.5)
-    assert [late(p) for p in (0.4999, 0.5, 0.75, 1)] == [0, 1, 1.5, 2]
-    steps = Sequential([Constant(1), Linear(2, 4)], [0.5])
-    assert [steps(p) for p in (0, 0.4999, 0.5, 0.75, 1)] == [1, 1, 2, 3, 4]
+    ps = 0, 0.25, 0.375, 0.4999, 0.5, 0.75, 1
+    hill, late = Piecewise([(0.25, 1), (0.5, 3)]), Delayed(Linear(1, 2), until=0.5)
+    assert [hill(p) for p in ps] == [1, 1, 2, pytest.approx(2.9992), 3, 3, 3]
+    assert [late(p) for p in ps] == [0, 0, 0, 0, 1, 1.5, 2]
+    assert [*map(Sequential([Constant(1), Linear(2, 4)], [0.5]), ps)] == [1, 1, 1, 1, 2, 3, 4]
     assert (2 * Linear())(0.25) == (Linear() * 2)(0.25) == 0.5
 
 
@@ -202,35 +178,6 @@ def test_both_ends_are_exact(start, end, power):
         assert (each(0), each(1)) == (each.start, each.end)
 
 
-@pytest.mark.parametrize("schedule", EXAMPLES[:2] + OWN[:1], ids=label)
-@pytest.mark.parametrize(
-    "p, words",
-    [
-        (math.nan, "got nan (float). Check the code that computed it."),
-        (np.float32("nan"), "Check the code that computed it."),
-        (np.array([[0, 1], [math.nan, 0]]), "It is nan at index (1, 0) of shape (2, 2)."),
-        (True, "got True (bool). Convert it with float()"),
-        (np.bool_(True), "Convert it"),
-        ("0.5", "got '0.5' (str)"),
-        (None, "got None"),
-        ([0.1, 0.2], "got [0.1, 0.2] (list). Convert it with float() or numpy.asarray() first."),
-        (1j, "got 1j (complex)"),
-        (np.array([True]), "Its dtype is bool: cast it"),
-        (np.array([1j]), "Its dtype is complex128"),
-        (np.array(["a"]), "Its dtype is <U1"),
-        (revgrad.LambdaVariable(0.5), "got LambdaVariable(0.5)"),
-        (object(), "No backend claims its type."),
-        (Dann(), "No backend claims its type."),
-    ],
-    ids=lambda value: None if isinstance(value, str) else type(value).__name__,
-)
-def test_invalid_progress_is_rejected(schedule, p, words):
-    for call, name in ((schedule, "p"), (lambda step: progress(step, 10), "step")):
-        start = f"(?s)^{name} must be a real number, a NumPy array or an in-graph value, and not "
-        with pytest.raises(ValueError, match=f"{start}.*{re.escape(words)}"):
-            call(p)
-
-
 INVALID = [-1, math.nan, math.inf, 10**400, True, "0.3", None, np.ones(3)]
 
 
@@ -246,43 +193,9 @@ def test_each_number_is_validated_and_named():
                     dataclasses.replace(schedule, **{name: value})
 
 
-@pytest.mark.parametrize(
-    "make, words",
-    [
-        (lambda: Dann(low=1, high=0.5), "high must be at least low; got low=1.0, high=0.5. For a"),
-        (lambda: Piecewise([]), "points must contain at least one pair (p, λ)"),
-        (lambda: Piecewise(3), "Piecewise: points must be a sequence; got 3 (int)."),
-        (lambda: Piecewise("ab"), "Piecewise: points must be a sequence"),
-        (lambda: Piecewise([0.5]), "Piecewise: points[0] must be a sequence"),
-        (lambda: Piecewise([(0, 1, 2)]), "points[0] must be a pair (p, λ); got (0, 1, 2)."),
-        (lambda: Piecewise([(0, 1), (2, 1)]), "p of points[1] must be a finite number >= 0 and <="),
-        (lambda: Piecewise([(0, -1)]), "λ of points[0] must be a finite number >= 0; got -1"),
-        (lambda: Piecewise([(0.5, 1), (0.2, 1)]), "must increase strictly; got 0.2 after 0.5."),
-        (lambda: Piecewise([(0.5, 1), (0.5, 2)]), "the p of points must increase strictly"),
-        (lambda: Delayed(Dann(), 1), "until must be a progress in [0, 1); got 1.0, which leaves"),
-        (lambda: Delayed(0.3, 0.1), "got 0.3 (float). For a constant λ pass Constant(0.3)."),
-        (lambda: Delayed(Dann, 0.1), "This is a class: call it, as in Dann(...)."),
-        (lambda: Delayed(None, 0.1), "Delayed: schedule must be a schedule or a callable p -> λ"),
-        (lambda: Sequential([Dann(), 1], [0.5]), "Sequential: schedules[1] must be a schedule"),
-        (lambda: Sequential(Dann(), []), "Sequential: schedules must be a sequence"),
-        (lambda: Sequential([], []), "got 0 for 0 schedules."),
-        (lambda: Sequential([Dann(), Dann()], []), "one fewer than schedules; got 0 for 2"),
-        (lambda: Sequential([Dann()] * 2, [0]), "boundaries[0] must be a finite number > 0"),
-        (lambda: Sequential([Dann()] * 2, [1]), "must increase strictly; got 1.0 after 1.0."),
-        (lambda: Sequential([Dann()] * 3, [0.6, 0.4]), "must increase strictly; got 0.4 after 0.6"),
-        (lambda: True * Dann(), "Scaled: scale must be a finite number >= 0; got True (bool)."),
-        (lambda: Scaled(1, Dann()), "Scaled: schedule must be a schedule"),
-    ],
-)
-def test_invalid_arguments_are_rejected_by_name(make, words):
-    with pytest.raises(ValueError, match=re.escape(words)):
-        make()
-
-
 def test_arguments_are_stored_as_plain_floats():
     schedule = Dann(np.float32(5), fractions.Fraction(1, 2), high=np.int64(2))
     assert repr(schedule) == "Dann(gamma=5.0, low=0.5, high=2.0)"
-    assert schedule == Dann(5, 0.5, 2)
     assert repr(Constant(-0.0)) == "Constant(value=0.0)"
     assert Piecewise([[0, 1], (np.float64(1), 2)]).points == ((0.0, 1.0), (1.0, 2.0))
     with pytest.raises(AttributeError):
@@ -297,36 +210,7 @@ def test_only_a_number_scales():
 
 
 def test_schedules_of_different_classes_differ():
-    assert Linear(0.1, 0.7) != Cosine(0.1, 0.7)
     assert len({*EXAMPLES, *EXAMPLES}) == len(EXAMPLES)
-
-
-@pytest.mark.parametrize(
-    "plain, words",
-    [
-        ({"kind": "INVERSE-DECAY"}, "Did you mean 'InverseDecay'? Known schedules: Constant, Cos"),
-        ({"kind": ["Dann"]}, "Unknown schedule ['Dann']"),
-        ({"kind": "Schedule"}, "Unknown schedule 'Schedule'"),
-        ({"gamma": 10}, "has the name of its class under 'kind'"),
-        ({"kind": "Dann", "alpha": 1}, "argument 'alpha'. Its arguments: gamma, low, high."),
-        ({"kind": "Linear", 1: 2}, "keywords must be strings. Its arguments: start, end."),
-        ({"kind": "Constant"}, "Constant: missing a required argument: 'value'. Its arguments: v"),
-        ({"kind": "Exponential", "low": 1, "end": 1}, "missing a required argument: 'start'. Its"),
-        ({"kind": "Dann", "gamma": "10"}, "Dann: gamma must be a finite number > 0; got '10'"),
-        ({"kind": "Delayed", "schedule": {"kind": "Dan"}, "until": 0.1}, "Did you mean 'Dann'?"),
-        ({"kind": "Scaled", "schedule": "Dann", "scale": 1}, "schedule must be a schedule or"),
-    ],
-)
-def test_an_invalid_dict_is_rejected(plain, words):
-    with pytest.raises(ValueError, match=re.escape(words)):
-        from_dict(plain)
-
-
-class Own(schedules.Schedule):
-    """A subclass of a user."""
-
-    def _curve(self, p, xp, number):
-        return p * p
 
 
 def test_a_callable_works_wherever_a_schedule_does_except_in_a_dict():
@@ -337,7 +221,7 @@ def test_a_callable_works_wherever_a_schedule_does_except_in_a_dict():
             schedule.to_dict()
     assert Delayed(parabola, 0.5)(0.75) == Scaled(parabola, 1)(0.5) == 1.0
     with pytest.raises(ValueError, match="not one of the schedules of revgrad"):
-        Own().to_dict()
+        type("Linear", (Linear,), {})().to_dict()
 
 
 def test_a_callable_receives_floats_for_a_number():
@@ -348,15 +232,13 @@ def test_a_callable_receives_floats_for_a_number():
     assert seen == ["0.5", "0.5", "0.0"]
 
 
-@pytest.mark.parametrize("lam", [-0.5, math.nan, True, "1", None, np.ones(2), Dann()], ids=label)
+@pytest.mark.parametrize("lam", [-0.5, math.nan, True, "1", None, Dann()], ids=label)
 def test_the_result_of_a_callable_is_validated(lam):
     schedule = Delayed(lambda p: lam, until=0.2)
     name = r"^The schedule test_schedules\.\w+\.<locals>\.<lambda> at"
-    with pytest.raises(revgrad.InvalidLambdaError, match=name + r" p = 0\.(5|49999\d*): λ must be"):
-        schedule(0.6)
-    if not isinstance(lam, np.ndarray):
-        with pytest.raises(revgrad.InvalidLambdaError, match=name + " an array of p"):
-            schedule(np.array([0.6, 0.7]))
+    for p, at in ((0.6, r"p = 0\.(5|49999\d*)"), (np.array([0.6, 0.7]), "an array of p")):
+        with pytest.raises(revgrad.InvalidLambdaError, match=f"{name} {at}: λ must be"):
+            schedule(p)
 
 
 @given(st.integers(-10, 10**6), st.integers(1, 10**6))
@@ -384,38 +266,28 @@ def called_with_a_step(p):
     return Linear()(p)
 
 
-@pytest.mark.parametrize(
-    "p",
-    [2, 500, np.float32(2), math.inf, 10**400, np.array([[0.5, 2]]), np.array(3, "int8")],
-    ids=lambda p: type(p).__name__,
-)
-def test_a_step_in_place_of_progress_warns_where_it_is_passed(p):
-    with pytest.warns(UserWarning) as caught:
-        assert np.max(called_with_a_step(p)) == 1.0
-    (warning,) = caught
-    assert str(warning.message) == (
-        "Linear(start=0.0, end=1.0) was called with p >= 2. Progress ends at 1, so λ is that of "
-        "p = 1. If p is a step, call schedule(progress(step, total_steps))."
-    )
-    line = called_with_a_step.__code__.co_firstlineno + 1
-    assert (warning.filename, warning.lineno) == (__file__, line)
-
-
-def test_a_step_in_place_of_progress_warns_once_for_each_line():
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        for step in range(100):
-            called_with_a_step(step)
-            Delayed(Dann(), until=0.1)(step)
-    assert len(caught) == 2
+def test_a_step_in_place_of_progress_warns_once_where_it_is_passed():
+    steps = 2, 500, np.float32(2), math.inf, 10**400, np.array([[0.5, 2]]), np.array(3, "int8")
+    for step in steps:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            for _ in range(2):
+                assert np.max(called_with_a_step(step)) == called_with_a_step(9) == 1.0
+                Delayed(Dann(), until=0.1)(step)
+        assert len(caught) == 2
+        assert str(caught[0].message) == (
+            "Linear(start=0.0, end=1.0) was called with p >= 2. Progress ends at 1, so λ is that "
+            "of p = 1. If p is a step, call schedule(progress(step, total_steps))."
+        )
+        line = called_with_a_step.__code__.co_firstlineno + 1
+        assert (caught[0].filename, caught[0].lineno) == (__file__, line)
 
 
 @pytest.mark.filterwarnings("error")
 def test_what_may_exceed_1_does_not_warn():
     for p in (1.99, -5, np.array([1.5]), np.array([]), np.ma.masked_greater([0.5, 3], 1)):
         Dann()(p)
-    assert progress(300, 5) == 1.0
-    assert Dann()(progress(np.arange(300), 5))[-1] == Dann()(1)
+    assert Dann()(progress(300, 5)) == Dann()(progress(np.arange(300), 5))[-1] == Dann()(1)
 
 
 def test_public_names_are_those_of_the_package_also_in_pickles():
@@ -432,36 +304,26 @@ def test_annotations_resolve_though_the_classes_name_another_module():
         assert set(cls.__dataclass_fields__) <= set(typing.get_type_hints(cls))
 
 
-def test_the_defaults_are_those_of_the_papers_and_the_docs():
-    assert from_dict({"kind": "Dann"}) == Dann() == Dann(gamma=10, low=0, high=1)
-    assert Linear() == Linear(start=0, end=1)
-    assert Cosine() == Cosine(start=0, end=1)
-    assert Polynomial() == Polynomial(start=0, end=1, power=2)
-    assert InverseDecay() == InverseDecay(initial=0.01, alpha=10, beta=0.75)
-    assert Delayed(Dann(), 0.1) == Delayed(schedule=Dann(), until=0.1, hold=0)
-
-
-# As 0.1.0 writes them: they stay readable.
+# As 0.1.0 writes them: they stay readable. First those of the defaults.
 WRITTEN_BY_0_1_0 = r"""
-{"kind": "Constant", "value": 0.3}
 {"kind": "Dann", "gamma": 10.0, "low": 0.0, "high": 1.0}
 {"kind": "Linear", "start": 0.0, "end": 1.0}
 {"kind": "Cosine", "start": 0.0, "end": 1.0}
-{"kind": "Exponential", "start": 1.0, "end": 0.1}
 {"kind": "Polynomial", "start": 0.0, "end": 1.0, "power": 2.0}
 {"kind": "InverseDecay", "initial": 0.01, "alpha": 10.0, "beta": 0.75}
-{"kind": "Piecewise", "points": [[0.2, 0.0], [0.4, 1.0]]}
 {"kind": "Delayed", "schedule": {"kind": "Linear", "start": 0.0, "end": 1.0}, "until": 0.1, "hold": 0.0}
+{"kind": "Constant", "value": 0.3}
+{"kind": "Exponential", "start": 1.0, "end": 0.1}
+{"kind": "Piecewise", "points": [[0.2, 0.0], [0.4, 1.0]]}
 {"kind": "Sequential", "schedules": [{"kind": "Constant", "value": 0.0}, {"kind": "Constant", "value": 1.0}], "boundaries": [0.5]}
 {"kind": "Scaled", "schedule": {"kind": "Constant", "value": 1.0}, "scale": 0.5}
 """
 
 
-def test_what_0_1_0_wrote_is_read():
+def test_what_0_1_0_wrote_is_read_and_the_defaults_are_as_then():
     plain = [json.loads(line) for line in WRITTEN_BY_0_1_0.split("\n") if line]
     assert [from_dict(each).to_dict() for each in plain] == plain
     assert {each["kind"] for each in plain} == set(schedules._base.KINDS)
-    state = {"steps": 3, "total_steps": 4, "schedule": plain[2], "value": 0.75}
-    scheduler = revgrad.LambdaScheduler(revgrad.LambdaVariable(), Linear(), 4)
-    scheduler.load_state_dict(state)
-    assert scheduler.state_dict() == state and scheduler.variable.value == 0.75
+    defaults = [Dann(), Linear(), Cosine(), Polynomial(), InverseDecay(), Delayed(Linear(), 0.1)]
+    assert [each.to_dict() for each in defaults] == plain[:6]
+    assert from_dict({"kind": "Dann"}) == Dann()
