@@ -119,6 +119,9 @@ The gradient is multiplied by -λ already: pass 1, not -1.
     def __repr__(self) -> str:
         return f"LambdaVariable({self._value!r})"
 
+    def __copy__(self) -> LambdaVariable:
+        return type(self)(self._value)  # the cells of __reduce__ would be shared, not copied
+
     def __reduce__(self) -> Tuple[Type[LambdaVariable], Tuple[float], Any]:
         cells = {native: cell for native, cell in self._cells.items() if native.copies_cells}
         return type(self), (self._value,), cells or None

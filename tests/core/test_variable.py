@@ -67,12 +67,13 @@ def pickled(value):
     return pickle.loads(pickle.dumps(value))
 
 
+@pytest.mark.parametrize("native", [NATIVE, COPIED])
 @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, pickled])
-def test_a_copy_has_the_value_and_cells_of_its_own(lam, twin):
-    cell, other = lam.cell(NATIVE), twin(lam)
+def test_a_copy_has_the_value_and_cells_of_its_own(lam, twin, native):
+    cell, other = lam.cell(native), twin(lam)
     assert repr(other) == "LambdaVariable(0.5)"
     other.value = 3.0
-    assert cell == [0.5] and other.cell(NATIVE) == [3.0]
+    assert cell == [0.5] and other.cell(native) == [3.0]
 
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, pickled])
