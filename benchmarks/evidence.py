@@ -37,7 +37,15 @@ SECTIONS = {
     "clauses-pages": Section("clauses.py --pages", "", 1),
     "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
     "soak": Section("soak.py --reversals 20000", "torch jax", 12),
-    "mutation": Section("mutation.py --minutes 16", "cosmic_ray", 18),
+    "mutation-core": Section(
+        "mutation.py --jobs 2 --minutes 14 revgrad/*.py schedules/*.py", "cosmic_ray", 16
+    ),
+    "mutation-suite": Section(
+        "mutation.py --jobs 2 --minutes 8 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 10
+    ),
+    "mutation-backends": Section(
+        "mutation.py --jobs 2 --minutes 8 --sample 4 revgrad_*/*.py", "cosmic_ray", 10
+    ),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 2),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 2),
@@ -50,6 +58,8 @@ SECTIONS = {
         3,
     ),
     "gpu": Section("gpu.py", "torch jax tensorflow", 2),
+    # Only where it is named: it takes hours.
+    "soak-whole": Section("soak.py", "torch jax", 600),
 }
 
 
@@ -64,7 +74,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     failed = [
         name
-        for name in args.sections or SECTIONS
+        for name in args.sections or [each for each in SECTIONS if SECTIONS[each].minutes <= 60]
         if not written(name, bool(args.sections), args.patience, args.add)
     ]
     if failed:

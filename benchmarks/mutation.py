@@ -1,17 +1,18 @@
 """Mutation testing: change one thing in the code, and see whether a test fails.
 
 Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
-hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py`` for some of the files
-in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed, ``--minutes 10``
-to stop then, ``--jobs 2`` to test so many at once. cosmic-ray makes the mutants; each is tested in
-a forked process that has imported everything else, in a copy of the repository. mutation.txt lists
-mutants that cannot be told from the original, or that no test is meant to kill, grouped by reason.
-Prints a table and every mutant that survives; the exit code is 1 if there is one, or if one of the
-list is killed.
+hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py "schedules/*.py"`` for
+some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed,
+``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once. cosmic-ray makes the mutants;
+each is tested in a forked process that has imported everything else, in a copy of the repository.
+mutation.txt lists mutants that cannot be told from the original, or that no test is meant to kill,
+grouped by reason. Prints a table and every mutant that survives; the exit code is 1 if there is
+one, or if one of the list is killed.
 """
 
 import argparse
 import difflib
+import importlib.util
 import json
 import os
 import pathlib
@@ -26,7 +27,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from theano_own_tests import read_known
 
@@ -46,8 +47,9 @@ def core(names: str, without: str = f"not ({PROCESSES})") -> List[str]:
 
 def of(backend: str, names: str) -> Tuple[str, List[str]]:
     """Return a backend's framework, and the paths of its tests."""
-    framework = {"mlx": "mlx.core", "lasagne": "revgrad_theano.compat"}.get(backend, backend)
-    return framework, [f"tests/{backend}/{name}.py" for name in names.split()]
+    return {"mlx": "mlx.core"}.get(backend, backend), [
+        f"tests/{backend}/{name}.py" for name in names.split()
+    ]
 
 
 # Those start processes, or pytest, for what the other tests do as well.
@@ -72,7 +74,11 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     ),
     "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import", "")),
     "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry", "")),
-    "revgrad/_names.py": ("", core("test_import test_mistakes test_registry", "")),
+    "revgrad/_names.py": (
+        "",
+        ["--doctest-modules", "revgrad/_names.py", *core("test_import test_mistakes", "")]
+        + ["tests/autograd"],
+    ),
     "revgrad/_tracers.py": ("", core("test_registry test_lambda")),
     "revgrad/exceptions.py": ("", core("test_registry test_plugins test_mistakes", "")),
     "revgrad/schedules/_arguments.py": ("", core(RAMPS)),
@@ -326,9 +332,7 @@ def test_in(folder: str, file: str, rest: Iterator[Mutant], until: float) -> Lis
 def main() -> int:
     """Test the mutants and print the table."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="default: all whose framework is here"
-    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="or a pattern; default: all")
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--jobs", type=int, default=1)
@@ -343,9 +347,7 @@ def main() -> int:
         ignore = shutil.ignore_patterns("__pycache__", ".*", "build", "dist", "_build", "results")
         for folder in folders:
             shutil.copytree(ROOT, folder, ignore=ignore)
-        for file in args.files or TARGETS:
-            if not args.files and not installed(TARGETS[file][0]):
-                continue
+        for file in filter(wanted(args.files), TARGETS):
             count, found = tested(file, args, folders)
             killed = [each.change for each in found if each.killed]
             lived = [each.change for each in found if not each.killed]
@@ -364,11 +366,16 @@ def main() -> int:
     return int(bool(differences))
 
 
-def installed(framework: str) -> bool:
-    """Say whether a framework is installed."""
-    import importlib.util
+def wanted(patterns: List[str]) -> Callable[[str], bool]:
+    """Return which files match one of the patterns, if any, and have their framework installed."""
 
-    return not framework or importlib.util.find_spec(framework) is not None
+    def is_wanted(file: str) -> bool:
+        package = TARGETS[file][0].partition(".")[0]
+        here = not package or importlib.util.find_spec(package) is not None
+        named = any(pathlib.PurePath(file).match(each) for each in patterns)
+        return here and (named or not patterns)
+
+    return is_wanted
 
 
 def row(counts: List[int]) -> Iterator[str]:

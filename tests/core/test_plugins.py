@@ -7,6 +7,8 @@ interpreter with that folder on its path.
 import pytest
 from plugins_on_disk import BROKEN, BROKEN_IMPORT, GOOD, RAISES
 
+from revgrad.exceptions import describe_error
+
 USE = """
 import good_plugin, numpy, revgrad
 print(revgrad.reverse(good_plugin.Tensor(), 1.0))
@@ -121,3 +123,8 @@ def test_a_plugin_may_look_at_revgrad_while_it_loads(install, run):
     install("good-plugin", "import revgrad\nlist(revgrad.backends)\n" + GOOD)
     printed = run("import revgrad; list(revgrad.backends)\n" + USE)
     assert "reversed by good" in printed and "PluginWarning" not in printed
+
+
+def test_a_long_error_is_cut_to_300_letters():
+    whole, cut = (describe_error(OSError("x" * letters)) for letters in (291, 292))
+    assert whole == f"OSError: {'x' * 291}" and cut == f"OSError: {'x' * 288}..."

@@ -28,6 +28,7 @@ def test_forward_is_the_object_itself_and_pullback_keeps_shape_and_dtype(shape, 
 def test_numpy_scalars_stay_scalars():
     assert revgrad.reverse(np.float32(2), 1) == 2
     assert type(pullback(np.float32(2), 0.5)) is np.float32
+    assert revgrad.get_backend("numpy").xp is np
 
 
 @pytest.mark.parametrize(

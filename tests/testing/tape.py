@@ -34,6 +34,9 @@ class Tensor(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc, method, *inputs):
         return Function(ufunc)(*inputs)
 
+    def astype(self, dtype):
+        return self if self.dtype == dtype else Function(np.ndarray.astype, np.dtype(dtype))(self)
+
 
 class Parameter(Tensor):
     """A tensor that is trained, as user code makes it."""
@@ -127,7 +130,7 @@ DERIVATIVES = {
     np.maximum: lambda g, a, b: DERIVATIVES[np.where](g, a > b, a, b)[1:],
     relu_in_place: lambda g, a: (where(a > 0.0, g, 0.0 * g),),
     np.matmul: lambda g, a, b: (g @ transpose(b), transpose(a) @ g),
-    np.ndarray.astype: lambda g, a: (cast(g, a.dtype),),
+    np.ndarray.astype: lambda g, a: (g.astype(a.dtype),),
     np.asarray: lambda g, a: (None,),  # stop_gradient
     sum_array: lambda g, a: (g * constant(np.ones(a.shape), g.dtype),),
 }
@@ -153,10 +156,6 @@ def constant(value, dtype=None):
 
 def zeros_like(x):
     return constant(np.zeros(x.shape), x.dtype)
-
-
-def cast(x, dtype):
-    return x if x.dtype == dtype else Function(np.ndarray.astype, np.dtype(dtype))(x)
 
 
 def sum_to(x, shape=()):
@@ -268,9 +267,6 @@ class TapeNative(Native):
 
     def known_number(self, value):
         return value.op.value if isinstance(value.op, Constant) else None
-
-    def cast(self, value, x):
-        return cast(value, x.dtype)
 
     def new_cell(self, value):
         cell = source((), "float64")

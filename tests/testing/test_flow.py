@@ -252,7 +252,7 @@ def test_a_loss_with_too_few_digits_is_undecided():
 # --- what is rejected -----------------------------------------------------------------------------
 
 
-count = lambda f: tape.cast(tape.sum_to(f), "int64")
+count = lambda f: tape.sum_to(f).astype("int64")
 MANY = "must return a scalar; it returned a value of 2 dimensions. Return the mean"
 
 
@@ -298,7 +298,7 @@ def test_a_harness_without_constants_takes_no_parameters():
 
 @pytest.mark.parametrize("harness", [tape.TapeHarness(), tape.EagerHarness()])
 def test_a_loss_of_another_dtype(harness):
-    loss = lambda f: tape.cast(right(f), "float64")
+    loss = lambda f: right(f).astype("float64")
     assert check(loss, FEATURES.astype("float32"), harness=harness).ok
 
 
