@@ -105,7 +105,6 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad_autograd/ops.py": ("autograd", ["tests/autograd"]),
     "revgrad_autograd/native.py": ("autograd", ["tests/autograd"]),
     "revgrad_torch/ops.py": of("torch", "test_torch_ops test_torch_contract"),
-    "revgrad_torch/native.py": of("torch", "test_torch_ops test_torch_contract"),
     "revgrad_torch/modules.py": of("torch", "test_torch_modules"),
     "revgrad_jax/ops.py": of("jax", "test_jax_ops test_jax_contract"),
     "revgrad_jax/native.py": of("jax", "test_jax_ops test_jax_contract"),
