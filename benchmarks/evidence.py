@@ -2,10 +2,10 @@
 
 Run ``tox run -e evidence``, or ``python benchmarks/evidence.py`` for all the sections whose
 packages are installed, ``python benchmarks/evidence.py fuzz faults`` for some. Each section is a
-command with a limit of time, all of them but those in LONG together an hour. What a command prints is written to
-docs/explanation/evidence/ with the command, the date and the versions above it; the page includes
-these files. The file of a section that was not run stays as it was. The exit code is 1 if a command
-failed; its file says so.
+command with a limit of time, an hour for all of them but those in LONG. What a command prints is
+written to docs/explanation/evidence/ with the command, the date and the versions above it; the page
+includes these files. The file of a section that was not run stays as it was. The exit code is 1 if
+a command failed; its file says so.
 """
 
 import argparse
