@@ -301,6 +301,7 @@ USAGE = "usage: python -m revgrad_theano.compat script.py [args ...]"
         ([], 1, USAGE),
         (["-m"], 1, USAGE),
         (["-x"], 1, USAGE),
+        (["{}/gone.py"], 1, "gone.py': there is no such file"),
         (["--help"], 0, USAGE),
     ],
 )

@@ -152,3 +152,7 @@ def test_a_bad_model_and_a_bad_schedule():
         fit(make(keras.layers.Identity()), ScheduleLambda(RAMP, TOTAL))
     with pytest.raises(revgrad.InvalidLambdaError):
         fit(make(), ScheduleLambda(lambda p: -p, TOTAL))
+    model = make()
+    model.compile(None, "mse")
+    with pytest.raises(ValueError, match="counts batches by the optimizer"):
+        fit(model, ScheduleLambda(RAMP, TOTAL))
