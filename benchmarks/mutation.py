@@ -3,8 +3,9 @@
 Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
 hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py "schedules/*.py"`` for
 some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed,
-``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once. cosmic-ray makes the mutants;
-each is tested in a forked process that has imported everything else, in a copy of the repository.
+``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once; ``--again TABLE`` for those that
+survived in a table that was printed before. cosmic-ray makes the mutants; each is tested in a
+forked process that has imported everything else, in a copy of the repository.
 mutation.txt lists mutants that cannot be told from the original, or that no test is meant to kill,
 grouped by reason. Prints a table and every mutant that survives; the exit code is 1 if there is
 one, or if one of the list is killed.
@@ -74,11 +75,7 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     ),
     "revgrad/_registry.py": ("", core("test_registry test_mistakes test_plugins test_import", "")),
     "revgrad/_plugins.py": ("", core("test_plugins test_mistakes test_registry", "")),
-    "revgrad/_names.py": (
-        "",
-        ["--doctest-modules", "revgrad/_names.py", *core("test_import test_mistakes", "")]
-        + ["tests/autograd"],
-    ),
+    "revgrad/_names.py": ("", [*core("test_import test_mistakes", ""), "tests/autograd"]),
     "revgrad/_tracers.py": ("", core("test_registry test_lambda")),
     "revgrad/exceptions.py": ("", core("test_registry test_plugins test_mistakes", "")),
     "revgrad/schedules/_arguments.py": ("", core(RAMPS)),
@@ -295,9 +292,11 @@ class Found(NamedTuple):
 def tested(file: str, args: argparse.Namespace, folders: List[str]) -> Tuple[int, List[Found]]:
     """Test the mutants of a file; return how many there are, and what those tested did."""
     every = list(mutants(file))
+    if args.again is not None:
+        every = [each for each in every if f"survived: {each.change}\n" in args.again]
     chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
     rest = iter(chosen)
-    if time.monotonic() > args.until:
+    if not chosen or time.monotonic() > args.until:
         return len(every), []
     with ThreadPoolExecutor(len(folders)) as pool:
         parts = list(pool.map(lambda folder: test_in(folder, file, rest, args.until), folders))
@@ -307,6 +306,8 @@ def tested(file: str, args: argparse.Namespace, folders: List[str]) -> Tuple[int
 def test_in(folder: str, file: str, rest: Iterator[Mutant], until: float) -> List[Found]:
     """Test mutants in one copy of the repository, for as long as some are left, or until then."""
     framework, tests = TARGETS[file]
+    if not framework:
+        tests = [*tests, "--doctest-modules", file]
     path = pathlib.Path(folder, file)
     source = path.read_text(encoding="utf-8")
     worker = Worker(folder, framework)
@@ -335,6 +336,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="so many mutants of each file")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--again", type=lambda path: pathlib.Path(path).read_text("utf-8"))
     args = parser.parse_args()
     args.until = time.monotonic() + 60 * args.minutes
     known = read_known(KNOWN.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ def test_broken_plugins_are_each_named_once_and_leave_the_others_working(install
         says = f"PluginWarning: revgrad plugin '{name}' of {name} 1.5 was left out at stage "
         (line,) = (each for each in printed.splitlines() if says in each)
         assert f"{says}'{stage}'" in line and words in line
-        assert f"set REVGRAD_DISABLE={name}" in line
+        assert f"Upgrade or uninstall {name}, or set REVGRAD_DISABLE={name} to" in line
     assert printed.count("PluginWarning: revgrad plugin") == len(BROKEN)
 
 

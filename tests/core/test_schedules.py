@@ -152,11 +152,12 @@ def test_values_computed_by_hand():
     assert Exponential(4, 1)(0.5) == pytest.approx(2, rel=1e-15)
     assert Polynomial(1, 2, power=3)(0.5) == 1.125
     assert InverseDecay(1, alpha=15, beta=0.5)(1) == 0.25
-    ps = 0, 0.25, 0.375, 0.4999, 0.5, 0.75, 1
+    assert Dann(low=0.5, high=0.5)(0.3) == 0.5
+    ps = 0, 0.125, 0.25, 0.375, 0.4999, 0.5, 0.75, 1
     hill, late = Piecewise([(0.25, 1), (0.5, 3)]), Delayed(Linear(1, 2), until=0.5)
-    assert [hill(p) for p in ps] == [1, 1, 2, pytest.approx(2.9992), 3, 3, 3]
-    assert [late(p) for p in ps] == [0, 0, 0, 0, 1, 1.5, 2]
-    assert [*map(Sequential([Constant(1), Linear(2, 4)], [0.5]), ps)] == [1, 1, 1, 1, 2, 3, 4]
+    assert [hill(p) for p in ps] == [1, 1, 1, 2, pytest.approx(2.9992), 3, 3, 3]
+    assert [late(p) for p in ps] == [0, 0, 0, 0, 0, 1, 1.5, 2]
+    assert [*map(Sequential([Constant(1), Linear(2, 4)], [0.5]), ps)] == [1, 1, 1, 1, 1, 2, 3, 4]
     assert (2 * Linear())(0.25) == (Linear() * 2)(0.25) == 0.5
 
 
@@ -327,3 +328,19 @@ def test_what_0_1_0_wrote_is_read_and_the_defaults_are_as_then():
     defaults = [Dann(), Linear(), Cosine(), Polynomial(), InverseDecay(), Delayed(Linear(), 0.1)]
     assert [each.to_dict() for each in defaults] == plain[:6]
     assert from_dict({"kind": "Dann"}) == Dann()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: {"kind": "Scaled", "scale": 1, "schedule": inner},
+        lambda inner: {"kind": "Sequential", "schedules": [inner], "boundaries": []},
+    ],
+)
+def test_100_schedules_may_contain_one_another(wrap):
+    plain = {"kind": "Constant", "value": 0.5}
+    for _ in range(99):
+        plain = wrap(plain)
+    assert from_dict(plain)(0.3) == 0.5
+    with pytest.raises(ValueError, match="more than 100 schedules contain one another"):
+        from_dict(wrap(plain))
