@@ -42,6 +42,12 @@ SECTIONS = {
         "cosmic_ray",
         12,
     ),
+    "mutation-core-again": Section(
+        "mutation.py --again ../docs/explanation/evidence/mutation-core.txt revgrad/*.py"
+        " schedules/*.py",
+        "cosmic_ray",
+        2,
+    ),
     "mutation-suite": Section(
         "mutation.py --jobs 2 --minutes 6 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 8
     ),

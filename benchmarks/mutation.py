@@ -3,12 +3,12 @@
 Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
 hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py "schedules/*.py"`` for
 some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed,
-``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once; ``--again TABLE`` for those that
-survived in a table that was printed before. cosmic-ray makes the mutants; each is tested in a
-forked process that has imported everything else, in a copy of the repository.
-mutation.txt lists mutants that cannot be told from the original, or that no test is meant to kill,
-grouped by reason. Prints a table and every mutant that survives; the exit code is 1 if there is
-one, or if one of the list is killed.
+``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once; ``--again TABLE`` for those
+that survived in a table that was printed before. cosmic-ray makes the mutants; each is tested in a
+forked process that has imported everything else, in a copy of the repository. mutation.txt lists
+mutants that cannot be told from the original, or that no test is meant to kill, grouped by reason.
+Prints a table and every mutant that survives; the exit code is 1 if there is one, or if one of the
+list is killed.
 """
 
 import argparse
@@ -350,6 +350,8 @@ def main() -> int:
             shutil.copytree(ROOT, folder, ignore=ignore)
         for file in filter(wanted(args.files), TARGETS):
             count, found = tested(file, args, folders)
+            if not count:
+                continue
             killed = [each.change for each in found if each.killed]
             lived = [each.change for each in found if not each.killed]
             survived = [each for each in lived if each not in known]
