@@ -103,7 +103,7 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad_autograd/native.py": ("autograd", ["tests/autograd"]),
     "revgrad_torch/modules.py": of("torch", "test_torch_modules"),
     "revgrad_jax/ops.py": of("jax", "test_jax_ops test_jax_contract"),
-    "revgrad_jax/native.py": of("jax", "test_jax_ops test_jax_contract"),
+    "revgrad_jax/native.py": of("jax", "test_jax_ops test_jax_layers test_jax_contract"),
     "revgrad_jax/equinox.py": of("jax", "test_jax_layers"),
     "revgrad_jax/linen.py": of("jax", "test_jax_layers"),
     "revgrad_jax/nnx.py": of("jax", "test_jax_layers"),

@@ -27,6 +27,14 @@ X, KEY, ONE = jnp.ones((4, 2)), jax.random.PRNGKey(0), jnp.ones(())
 leaves = jax.tree_util.tree_leaves
 
 
+def test_lam_is_1_unless_it_is_given():
+    equinox_layer, state = eqx.nn.make_with_state(EquinoxReversal)()
+    linen_layer = LinenReversal()
+    assert jax.grad(lambda x: equinox_layer(x, state)[0])(ONE) == -1
+    assert jax.grad(lambda x: linen_layer.apply(linen_layer.init(KEY, X), x))(ONE) == -1
+    assert jax.grad(NnxReversal())(ONE) == -1
+
+
 def test_equinox_compiles_once():
     layer, state = eqx.nn.make_with_state(EquinoxReversal)(0.5)
     slope = jax.jit(jax.grad(lambda x, state: layer(x, state)[0]))

@@ -71,6 +71,9 @@ def test_lambda_is_a_weight_that_cannot_be_trained():
     for model.trainable in (False, True):
         assert layer.trainable_weights == []
     assert len(model.trainable_weights) == 2
+    assert number(GradientReversal().lam) == 1
+    with pytest.raises(InvalidLambdaError, match="got -1"):
+        layer(keras.Input((3,)), lam=-1)
 
 
 @pytest.mark.skipif(NATIVE != "torch", reason="the others compile in the tests of fit")
