@@ -52,7 +52,13 @@ SECTIONS = {
         "mutation.py --jobs 2 --minutes 6 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 8
     ),
     "mutation-backends": Section(
-        "mutation.py --jobs 2 --minutes 6 --sample 4 revgrad_*/*.py", "cosmic_ray", 8
+        "mutation.py --jobs 2 --minutes 5 --sample 4 revgrad_*/*.py", "cosmic_ray", 6
+    ),
+    "mutation-backends-again": Section(
+        "mutation.py --jobs 2 --again ../docs/explanation/evidence/mutation-backends.txt"
+        " revgrad_*/*.py",
+        "cosmic_ray",
+        2,
     ),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),

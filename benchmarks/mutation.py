@@ -92,7 +92,7 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/testing/_cases.py": ("", SUITE),
     "revgrad/testing/_check.py": ("", SUITE),
     "revgrad/testing/_property.py": ("", SUITE[2:]),
-    "revgrad/testing/_runner.py": ("", SUITE),
+    "revgrad/testing/_runner.py": ("", SUITE[2:]),
     "revgrad/testing/harness.py": ("", SUITE),
     "revgrad/testing/checks/choice.py": ("", SUITE),
     "revgrad/testing/checks/factors.py": ("", SUITE),
@@ -173,7 +173,9 @@ def mutants(file: str) -> Iterator[Mutant]:
 
     source = (ROOT / file).read_text(encoding="utf-8")
     tree, seen = get_ast(source), set()
-    kinds = [cosmic_ray.plugins.get_operator(f"core/{each}") for each in OPERATORS.split()]
+    # The numbers in a check are examples: another number is another example.
+    names = [each for each in OPERATORS.split() if "/checks/" not in file or "Number" not in each]
+    kinds = [cosmic_ray.plugins.get_operator(f"core/{each}") for each in names]
     for kind in (*kinds, ReturnNone):
         count = sum(len(list(kind().mutation_positions(node))) for node in ast_nodes(tree))
         for occurrence in range(count):
