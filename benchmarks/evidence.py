@@ -49,7 +49,7 @@ SECTIONS = {
         2,
     ),
     "mutation-suite": Section(
-        "mutation.py --jobs 2 --minutes 6 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 8
+        "mutation.py --jobs 2 --minutes 5 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 7
     ),
     "mutation-backends": Section(
         "mutation.py --jobs 2 --minutes 5 --sample 4 revgrad_*/*.py", "cosmic_ray", 6
