@@ -42,23 +42,11 @@ SECTIONS = {
         "cosmic_ray",
         12,
     ),
-    "mutation-core-again": Section(
-        "mutation.py --again ../docs/explanation/evidence/mutation-core.txt revgrad/*.py"
-        " schedules/*.py",
-        "cosmic_ray",
-        2,
-    ),
     "mutation-suite": Section(
         "mutation.py --jobs 2 --minutes 5 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 7
     ),
     "mutation-backends": Section(
         "mutation.py --jobs 2 --minutes 5 --sample 4 revgrad_*/*.py", "cosmic_ray", 6
-    ),
-    "mutation-backends-again": Section(
-        "mutation.py --jobs 2 --again ../docs/explanation/evidence/mutation-backends.txt"
-        " revgrad_*/*.py",
-        "cosmic_ray",
-        2,
     ),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
@@ -73,9 +61,22 @@ SECTIONS = {
     ),
     "gpu": Section("gpu.py", "torch jax tensorflow", 1),
     "soak-whole": Section("soak.py", "torch jax", 600),
+    "mutation-core-again": Section(
+        "mutation.py --again ../docs/explanation/evidence/mutation-core.txt revgrad/*.py"
+        " schedules/*.py",
+        "cosmic_ray",
+        20,
+    ),
+    # The survivors of the others are listed, and their tests are slow.
+    "mutation-backends-again": Section(
+        "mutation.py --jobs 2 --again ../docs/explanation/evidence/mutation-backends.txt"
+        " revgrad_autograd/*.py revgrad_jax/*.py revgrad_keras/layers.py",
+        "cosmic_ray",
+        20,
+    ),
 }
 # Run only where they are named.
-LONG = {"soak-whole"}
+LONG = {"soak-whole", "mutation-core-again", "mutation-backends-again"}
 
 
 def main() -> int:

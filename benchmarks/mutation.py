@@ -48,9 +48,7 @@ def core(names: str, without: str = f"not ({PROCESSES})") -> List[str]:
 
 def of(backend: str, names: str) -> Tuple[str, List[str]]:
     """Return a backend's framework, and the paths of its tests."""
-    return {"mlx": "mlx.core"}.get(backend, backend), [
-        f"tests/{backend}/{name}.py" for name in names.split()
-    ]
+    return backend, [f"tests/{backend}/{name}.py" for name in names.split()]
 
 
 # Those start processes, or pytest, for what the other tests do as well.
@@ -386,8 +384,8 @@ def wanted(patterns: List[str]) -> Callable[[str], bool]:
     """Return which files match one of the patterns, if any, and have their framework installed."""
 
     def is_wanted(file: str) -> bool:
-        package = TARGETS[file][0].partition(".")[0]
-        here = not package or importlib.util.find_spec(package) is not None
+        framework, _ = TARGETS[file]
+        here = not framework or importlib.util.find_spec(framework) is not None
         named = any(pathlib.PurePath(file).match(each) for each in patterns)
         return here and (named or not patterns)
 
