@@ -157,6 +157,11 @@ def test_run_checks_raises_with_every_failure():
     with wrong_one("twice_is_positive") as harness:
         with pytest.raises(revgrad.ConformanceError, match=words):
             run_checks(harness)
+    words = r"^tape: 2 of 3 checks failed.\n\nC2 any_cotangent: [\s\S]*\n\nC9 variable_shows: "
+    with wrong_one("sign_lost") as harness:
+        with pytest.raises(revgrad.ConformanceError, match=words) as caught:
+            run_checks(harness, ["any_cotangent", "identity", "variable_shows"])
+    assert str(caught.value.__cause__).startswith("C2 any_cotangent: ")
 
 
 @pytest.mark.parametrize(
