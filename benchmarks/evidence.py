@@ -33,22 +33,12 @@ class Section(NamedTuple):
 
 
 SECTIONS = {
-    "clauses": Section("clauses.py", "pluggy torch jax", 8),
+    "clauses": Section("clauses.py", "pluggy torch jax", 7),
     "clauses-pages": Section("clauses.py --pages", "", 1),
     "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
-    "soak": Section("soak.py --reversals 20000", "torch jax", 5),
-    "mutation-core": Section(
-        "mutation.py --jobs 2 --minutes 10 --sample 25 revgrad/*.py schedules/*.py",
-        "cosmic_ray",
-        12,
-    ),
-    "mutation-suite": Section(
-        "mutation.py --jobs 2 --minutes 5 --sample 8 testing/*.py testing/*/*.py", "cosmic_ray", 7
-    ),
-    "mutation-backends": Section(
-        "mutation.py --jobs 2 --minutes 5 --sample 4 revgrad_*/*.py", "cosmic_ray", 6
-    ),
-    "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 5),
+    "soak": Section("soak.py --reversals 20000", "torch jax", 4),
+    "mutation-sample": Section("mutation.py --jobs 2 --minutes 11 --sample 3", "cosmic_ray", 13),
+    "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 8),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 1),
     # The checkouts: see published_graph_tests.py.
@@ -59,24 +49,27 @@ SECTIONS = {
         "theano tensorflow results/checkouts/treeano",
         3,
     ),
+    "peers-torch": Section("published_tests.py", "pytorch_revgrad skada skorch", 4),
+    "modes": Section("torch_modes.py", "pytorch_revgrad gradient_reversal", 6),
     "gpu": Section("gpu.py", "torch jax tensorflow", 1),
     "soak-whole": Section("soak.py", "torch jax", 600),
-    "mutation-core-again": Section(
-        "mutation.py --again ../docs/explanation/evidence/mutation-core.txt revgrad/*.py"
-        " schedules/*.py",
-        "cosmic_ray",
-        20,
+    "mutation-core": Section("mutation.py --jobs 2 revgrad/*.py schedules/*.py", "cosmic_ray", 60),
+    "mutation-suite": Section(
+        "mutation.py --jobs 2 testing/*.py testing/*/*.py", "cosmic_ray", 180
     ),
-    # The survivors of the others are listed, and their tests are slow.
-    "mutation-backends-again": Section(
-        "mutation.py --jobs 2 --again ../docs/explanation/evidence/mutation-backends.txt"
-        " revgrad_autograd/*.py revgrad_jax/*.py revgrad_keras/layers.py",
-        "cosmic_ray",
-        20,
+    "mutation-backends": Section(
+        "mutation.py --jobs 2 revgrad_[ajklpt]*/*.py", "cosmic_ray torch jax theano", 300
     ),
+    # Each in the environment of the same name, with cosmic-ray beside it.
+    "mutation-mlx": Section("mutation.py revgrad_mlx/*.py", "cosmic_ray mlx", 60),
+    "mutation-paddle": Section("mutation.py revgrad_paddle/*.py", "cosmic_ray paddle", 60),
+    "mutation-mindspore": Section("mutation.py revgrad_mindspore/*.py", "cosmic_ray mindspore", 60),
 }
 # Run only where they are named.
-LONG = {"soak-whole", "mutation-core-again", "mutation-backends-again"}
+LONG = {
+    "soak-whole",
+    *(f"mutation-{of}" for of in "core suite backends mlx paddle mindspore".split()),
+}
 
 
 def main() -> int:

@@ -4,8 +4,9 @@ Run ``python benchmarks/faults.py`` in an environment with Theano and Lasagne; `
 more. docs/examples/resume.py saves after each step; it is killed with SIGKILL from outside, in
 whatever it is doing, and started again until it is done. Prints for each network how often it was
 killed, in which steps it resumed, and whether the curve is that of a run that was left alone; then
-what became of a checkpoint that was cut short, at random lengths. The exit code is 1 if something
-differs.
+what became of a checkpoint that was cut short, at random lengths. The tests of the digits, of the
+selection and of the checkpoints do the same with a small run of each, and with a full disk. The
+exit code is 1 if something differs.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def killed(style: str, kills: int) -> bool:
         same = log.read_text() == pathlib.Path(folder, "whole.log").read_text()
         words = "the same curve" if same else "ANOTHER CURVE"
         print(
-            f"{style:9} killed {count} times, resumed at {', '.join(resumed)}: {words}", flush=True
+            f"{style:11} killed {count} times, resumed at {', '.join(resumed)}: {words}", flush=True
         )
         return same & cut_short(style, folder)
 
@@ -84,17 +85,35 @@ def cut_short(style: str, folder: str) -> bool:
         run = start(style, "whole", folder)
         out, _ = run.communicate()
         right += run.returncode == 1 and "error: whole.checkpoint is not a whole checkpoint" in out
-    print(f"{style:9} {len(content)} bytes cut short: {right} of 3 starts an error that says so")
+    print(f"{style:11} {len(content)} bytes cut short: {right} of 3 starts an error that says so")
     return right == 3
 
 
+def passed(name: str, words: str, tests: str) -> bool:
+    """Run tests of an example; print the row, and return whether they passed."""
+    options = ["-q", "-p", "no:cacheprovider", "-m", "slow or not slow", "-k", tests]
+    command = [sys.executable, "-m", "pytest", *options, f"tests/examples/test_{name}.py"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    found = re.search(r"(\d+) passed", done.stdout)
+    if done.returncode or not found:
+        print(done.stdout, file=sys.stderr)
+    print(f"{name:11} {words}: {done.stdout.splitlines()[-1].partition(' in ')[0]}", flush=True)
+    return bool(found) and not done.returncode
+
+
 def main() -> int:
-    """Run both networks."""
+    """Run both networks, and the tests."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="theano, lasagne or both")
     parser.add_argument("--kills", type=int, default=5)
     args = parser.parse_args()
     same = [killed(style, args.kills) for style in args.networks or ("theano", "lasagne")]
+    if not args.networks:
+        same += [
+            passed("digits", "killed, and resumed with the same curve", "killed"),
+            passed("selection", "interrupted, killed, the disk full, and resumed", "interrupted"),
+            passed("checkpoints", "cut short at each length, the disk full", "checkpoint"),
+        ]
     return int(not all(same))
 
 

@@ -3,10 +3,11 @@
 Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-ray, pytest and
 hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py "schedules/*.py"`` for
 some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed,
-``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once; ``--again TABLE`` for those
-that survived in a table that was printed before. cosmic-ray makes the mutants; each is tested in a
-forked process that has imported everything else, in a copy of the repository. mutation.txt lists
-mutants that cannot be told from the original, or that no test is meant to kill, grouped by reason.
+``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once. ``--again TABLE`` tests those
+that survived in a table that was printed before, and prints the table with what they did now.
+cosmic-ray makes the mutants; each is tested in a forked process that has imported everything else,
+in a copy of the repository. mutation.txt lists mutants that cannot be told from the original, or
+that no test is meant to kill, grouped by reason.
 Prints a table and every mutant that survives; the exit code is 1 if there is one, or if one of the
 list is killed.
 """
@@ -56,7 +57,7 @@ HEAVY = "under_pytest or hypothesis or 64_threads or soak or not_light"
 SUITE = ["-k", f"not ({HEAVY})", "tests/testing/test_bites.py", "tests/testing/test_suite.py"]
 # What only a framework with in-graph values runs: the toy of the suite's tests has them.
 TOY = [*core(LAMBDA, f"not ({PROCESSES} or {HEAVY})"), *SUITE[2:]]
-FLOW = ["tests/testing/test_flow.py"]
+FLOW = ["tests/testing/test_flow_parts.py", "tests/testing/test_flow.py"]
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/_lambda.py": ("", core(LAMBDA)),
@@ -294,12 +295,13 @@ def tested(
 ) -> Tuple[int, List[Found]]:
     """Test the mutants of a file; return how many there are, and what those tested did."""
     every = list(mutants(file))
+    count = len(every)
     if args.again is not None:
         every = [each for each in every if f"survived: {each.change}\n" in args.again]
     chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
     rest = iter(chosen)
     if not chosen or time.monotonic() > args.until:
-        return len(every), []
+        return count, []
     framework, tests = TARGETS[file]
     key = " ".join(tests)
     if key not in baseline:
@@ -311,7 +313,7 @@ def tested(
     seconds = int(10 + 5 * baseline[key])
     with ThreadPoolExecutor(len(folders)) as pool:
         parts = pool.map(lambda each: test_in(each, file, rest, args.until, seconds), folders)
-        return len(every), [each for part in parts for each in part]
+        return count, [each for part in parts for each in part]
 
 
 def test_in(
@@ -348,6 +350,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--again", type=lambda path: pathlib.Path(path).read_text("utf-8"))
     args = parser.parse_args()
+    if args.again is not None and (args.sample or args.minutes < 1e9):
+        parser.error("--again tests all that survived: leave out --sample and --minutes")
     args.until = time.monotonic() + 60 * args.minutes
     known = read_known(KNOWN.read_text(encoding="utf-8"))
     print(f"{'file':36} mutants tested killed listed survived", flush=True)
@@ -360,6 +364,9 @@ def main() -> int:
         for folder in folders:
             shutil.copytree(ROOT, folder, ignore=ignore)
         for file in filter(wanted(args.files), TARGETS):
+            before = counts_of(file, args.again or "")
+            if args.again is not None and not any(before):
+                continue
             count, found = tested(file, args, folders, baseline)
             if not count:
                 continue
@@ -368,8 +375,11 @@ def main() -> int:
             survived = [each for each in lived if each not in known]
             differences += [f"survived: {each}" for each in survived]
             differences += [f"killed, but listed: {each}" for each in killed if each in known]
-            numbers = (len(killed), len(lived) - len(survived), len(survived))
-            counts = [count, len(found), *numbers]
+            counts = [count, len(found), len(killed), len(lived) - len(survived), len(survived)]
+            if args.again is not None:
+                # Without those that survived and are no longer made, as the code is another.
+                gone = before[4] - len(found)
+                counts[1:4] = [before[1] - gone, before[2] + counts[2], before[3] + counts[3]]
             sums = [a + b for a, b in zip(sums, counts)]
             print(f"{file:36}", *row(counts), flush=True)
             print(*survived, sep="\n", file=sys.stderr, flush=True)
@@ -378,6 +388,12 @@ def main() -> int:
     print(f"{usage.ru_utime + usage.ru_stime:.0f} s of processor time")
     print(*differences, sep="\n")
     return int(bool(differences))
+
+
+def counts_of(file: str, table: str) -> List[int]:
+    """Return the numbers of the row of a file, zeros if it has none."""
+    found = re.search(rf"^{re.escape(file)} +(\d.*)", table, re.MULTILINE)
+    return [int(each) for each in found[1].split()] if found else [0] * 5
 
 
 def wanted(patterns: List[str]) -> Callable[[str], bool]:

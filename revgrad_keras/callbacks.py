@@ -44,6 +44,7 @@ class ScheduleLambda(keras.callbacks.Callback):  # type: ignore[misc]
 
     Examples
     --------
+    >>> import keras
     >>> import numpy as np
     >>> from revgrad.schedules import Linear
     >>> from revgrad_keras import GradientReversal, ScheduleLambda

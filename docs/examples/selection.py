@@ -207,7 +207,13 @@ def select(
         pool = context.Pool(min(jobs or cores(), len(left)), *ignore)
         with bar, open(record, "a") as file, pool:
             for row in pool.imap_unordered(work, left):
-                print(json.dumps(row), file=file, flush=True)
+                try:
+                    print(json.dumps(row), file=file, flush=True)
+                except OSError as error:
+                    raise RecordError(
+                        f"{record} was not written: {error}. What it has is kept; the same "
+                        "command goes on with it."
+                    ) from None
                 rows.append(row)
                 bar.update()
     chosen = set(wanted)
@@ -223,16 +229,22 @@ def read(record: str, how: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return the rows of a file of risks; begin one if there is none."""
     path = Path(record)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text() if path.exists() else ""
-    # Without the end of a line whose writing was interrupted.
-    text = text[: text.rfind("\n") + 1] or json.dumps(how) + "\n"
-    first, *rows = map(json.loads, text.splitlines())
+    if path.exists():  # without the end of a line whose writing was interrupted
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+    if not path.exists() or not path.stat().st_size:
+        path.write_text(json.dumps(how) + "\n")
+    try:
+        first, *rows = map(json.loads, path.read_text().splitlines())
+    except ValueError as error:
+        raise RecordError(
+            f"{record} is not a record of risks ({error}). Restore it, or pass another file to "
+            "--record."
+        ) from None
     if first != how:
         raise RecordError(
             f"{record} has the risks of {first}; this run is {how}. Run with those, or pass "
             "another file to --record."
         )
-    path.write_text(text)
     return rows
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import resource
 import signal
 import time
 from dataclasses import replace
@@ -127,26 +128,33 @@ def test_the_grid_is_the_papers():
 # --- the program ----------------------------------------------------------------------------------
 
 
+STOPPED = "interrupted; the same command goes on with "
+ENDS = (signal.SIGTERM, 1, STOPPED), (signal.SIGKILL, -9, ""), (None, 1, "was not written: ")
+
+
 @pytest.mark.parametrize(
-    "interruption", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+    "interruption, code, message",  # None is a full disk
+    [(signal.SIGINT, 1, STOPPED), *(pytest.param(*each, marks=pytest.mark.slow) for each in ENDS)],
 )
-def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folder):
+def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, code, message, folder):
     # A shell's background jobs, and what they start, ignore SIGINT.
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
 
-    def begin(record, batch=20):
+    def begin(record, batch=20, before=heed):
         options = "--source=books", "--epochs=60", f"--batch={batch}", "--splits=1"
-        return start("selection.py", folder, f"--record={record}", *options, preexec_fn=heed)
+        return start("selection.py", folder, f"--record={record}", *options, preexec_fn=before)
 
     whole, record = folder / "whole.jsonl", folder / "made" / "risks.jsonl"
     expected = finish(begin(whole))
     assert "books        dvd " in expected
-    killed = begin(record)
-    while not record.exists() or len(record.read_text().splitlines()) < 5:
+    killed = begin(record, before=heed if interruption else full)
+    while interruption and (not record.exists() or len(record.read_text().splitlines()) < 5):
         assert killed.poll() is None, killed.communicate()
         time.sleep(0.01)
-    killed.send_signal(interruption)
-    assert f"interrupted; the same command goes on with {record}" in finish(killed, 1)
+    if interruption:
+        killed.send_signal(interruption)
+    assert message in finish(killed, code)
     before = record.read_text()
     record.write_text(before + '{"source": "boo')  # written when the power went
     assert finish(begin(record)).splitlines()[:-1] == expected.splitlines()[:-1]
@@ -156,6 +164,9 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, folde
     assert len(lines) == 1 + 2 * 10  # sizes, λ
     words = r"error: .*; this run is {'epochs': 60, 'batch': 10,.*pass another file to --record\."
     assert re.search(words, finish(begin(record, batch=10), 1))
+    record.write_text("{}\nno JSON\n")
+    with pytest.raises(selection.RecordError, match="risks.jsonl is not a record of risks .Exp"):
+        selection.read(record, {})
 
 
 def test_a_risk_reads_no_label_of_the_target(folder):

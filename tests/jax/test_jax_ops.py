@@ -4,9 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.examples import assert_public
 from jax.tree_util import tree_map, tree_structure
 
 import revgrad
+import revgrad_jax
 from revgrad import reference
 from revgrad.schedules import Dann, InverseDecay, progress
 from revgrad_jax import scale_gradient
@@ -36,6 +38,10 @@ def by_cond(x, lam):
 
 
 PLAIN = jax.grad(lambda x: jnp.sum(jnp.tanh(x) ** 2))(X)
+
+
+def test_public_names():
+    assert_public(revgrad_jax)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import mindspore as ms
 import pytest
 from mindspore import nn, ops
 from support.checks import assert_only_a_lambda_is_accepted
+from support.examples import assert_public
 
+import revgrad_mindspore
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, reverse
 from revgrad_mindspore import GradientReversal, reverse_gradient
 
@@ -12,6 +14,10 @@ X = ms.Tensor([1.0, 2.0, 3.0])
 # In one list: the names of parameters must differ within a graph.
 CELLS = nn.CellList([GradientReversal(lam) for lam in (0.5, 1.0, 5.0, 2.0)])
 HALF, ONE, FIVE, TWO = CELLS
+
+
+def test_public_names():
+    assert_public(revgrad_mindspore)
 
 
 # MindSpore reads the source of what it compiles: functions, not lambdas.

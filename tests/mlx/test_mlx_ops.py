@@ -6,7 +6,9 @@ import mlx.optimizers as optim
 import numpy as np
 import pytest
 from support.checks import assert_only_a_lambda_is_accepted
+from support.examples import assert_public
 
+import revgrad_mlx
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, reference, reverse
 from revgrad.backend import residual_form
 from revgrad_mlx import GradientReversal, reverse_gradient
@@ -16,6 +18,10 @@ X = mx.array([0.5, -1.0, 2.0])
 
 def slope(function, x=X):
     return mx.grad(lambda x: function(x).sum())(x).tolist()
+
+
+def test_public_names():
+    assert_public(revgrad_mlx)
 
 
 def test_vmap_of_vmap():

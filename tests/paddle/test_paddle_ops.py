@@ -5,8 +5,10 @@ import paddle
 import pytest
 from paddle.autograd import PyLayer
 from support.checks import assert_only_a_lambda_is_accepted
+from support.examples import assert_public
 from support.processes import python
 
+import revgrad_paddle
 from revgrad import InvalidLambdaError, LambdaVariable, UnsupportedTypeError, reference, reverse
 from revgrad_paddle import GradientReversal, reverse_gradient
 
@@ -19,6 +21,10 @@ def slope(function):
     x = variable()
     function(x).sum().backward()
     return x.grad.tolist()
+
+
+def test_public_names():
+    assert_public(revgrad_paddle)
 
 
 def test_two_branches_stay_apart_where_a_graph_may_break():

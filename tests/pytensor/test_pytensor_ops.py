@@ -11,9 +11,11 @@ from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace
 from pytensor.sparse import csr_matrix as sparse_matrix
+from support.examples import assert_public
 from support.processes import installed
 
 import revgrad
+import revgrad_pytensor
 from revgrad.schedules import Dann, progress
 from revgrad_pytensor import reverse_gradient
 
@@ -23,6 +25,10 @@ LINKERS = ["py", "cvm", *["numba"] * installed("numba")]
 vectorize_graph = getattr(pytensor.graph.replace, "vectorize_graph", None)
 # What PyTensor before 2.13 has for JAX does not suit the JAX versions that are supported.
 LINKERS += ["jax"] * (installed("jax") and vectorize_graph is not None)
+
+
+def test_public_names():
+    assert_public(revgrad_pytensor)
 
 
 def loss(x, lam):

@@ -5,14 +5,17 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.examples import assert_public
 from support.processes import python
 
 import revgrad
+import revgrad_tensorflow
 from revgrad import reference
 from revgrad.schedules import Dann, progress
 from revgrad_tensorflow import reverse_gradient, scale_gradient
 
 X = tf.constant([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+
 
 eager = lambda function: function
 traced = functools.partial(tf.function, autograph=False)
@@ -22,6 +25,10 @@ compiled = functools.partial(traced, jit_compile=True)
 @pytest.fixture(params=[eager, traced, compiled], ids=["eager", "traced", "compiled"])
 def mode(request):
     return request.param
+
+
+def test_public_names():
+    assert_public(revgrad_tensorflow)
 
 
 def gradient(function, x, g=None):

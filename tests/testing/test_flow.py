@@ -67,6 +67,7 @@ POSITIVE = through(lambda x: x, lambda g: LAM * g)
 LOOSE = through(lambda x: 0 * x)
 ROUND = through(lambda x: np.round(x * 2) / 2)
 DROPOUT = through(lambda x: x * (RANDOM.uniform(size=x.shape) < 0.5))  # another mask at each run
+INFINITE = through(lambda x: x, lambda g: g * [np.inf, 1, 1, 1])
 STEP = through(lambda x: (x > 0).astype(x.dtype), lambda g: 0 * g)
 
 
@@ -104,6 +105,7 @@ CASES = {
     "quantised": ("undecided", LAM, lambda f: loss_of(f, ROUND)),
     "finely quantised": ("undecided", LAM, lambda f: loss_of(f, lambda f: ROUND(f * 50) / 50)),
     "dropout": ("undecided", LAM, lambda f: loss_of(f, DROPOUT)),
+    "an infinite gradient": ("nonfinite", LAM, lambda f: loss_of(f, INFINITE)),
     "log of 0": ("nonfinite", LAM, lambda f: mean(tape.log(revgrad.reverse(f, LAM) * 0.0))),
 }
 
@@ -126,6 +128,7 @@ REPORTS = {
     "some columns": "not a multiple of the true one|by direction -0.3 to|Reverse the",
     "quantised": "unclear; it must be -0.3 times",
     "dropout": "differs each time|dropout",
+    "an infinite gradient": "8 of 32 elements of the gradient are inf or nan",
     "log of 0": "the loss is -inf|log-softmax, softplus",
 }
 
@@ -212,10 +215,28 @@ def test_a_variable_that_is_frozen(value):
     lam = revgrad.LambdaVariable(value)
     loss = lambda f: loss_of(f, reversal(lam.value))
     flow = check(loss, lam=lam)
-    assert flow.kind == "frozen" and lam.value == value
-    assert "lam.value" in flow.report and "Pass the variable itself" in flow.report
+    assert flow.kind == "frozen" and lam.value == value and flow.ratio == pytest.approx(-value)
+    why = "zero with λ = 0, and still zero with λ = 1", "does not change when λ changes from 0.3 to"
+    words = why[value > 0], "lam.value", "Pass the variable itself"
+    assert [each for each in words if each not in " ".join(flow.report.split())] == []
     if value == 0:  # an eager framework reads the value at each run
         assert check(loss, lam=lam, harness=tape.EagerHarness()).ok
+
+
+@pytest.mark.parametrize("value, other", [(0.0, "1 to 0"), (0.4, "0.4 to 0.2")])
+def test_a_variable_that_is_followed_in_part(value, other):
+    lam = revgrad.LambdaVariable(value)
+    flow = check(
+        lambda f: loss_of(f, reversal(max(lam.value, 0.3))), lam=lam, harness=tape.EagerHarness()
+    )
+    assert f"does not change in proportion when λ changes from {other}" in " ".join(
+        flow.report.split()
+    )
+
+
+def test_a_program_is_built_again_for_a_variable_at_zero_only():
+    lam, builds = revgrad.LambdaVariable(0.3), iter([stop])
+    assert check(lambda f: loss_of(f, next(builds, reversal(lam))), lam=lam).kind == "disconnected"
 
 
 def test_a_variable_at_zero_does_not_hide_a_cut():
@@ -271,6 +292,7 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
         ({"loss": count}, ValueError, "one of int64. A count of correct predictions"),
         ({"loss": lambda f, w: f}, ValueError, "and 0 parameters, .* signature is .f, w."),
         ({"parameters": W1}, ValueError, r"must be a tuple or list.*is parameters=\[w\]"),
+        ({"parameters": 5}, ValueError, r"must be a tuple or list of NumPy arrays; got 5"),
         ({"parameters": [W1, np.arange(3)]}, TypeError, r"parameters\[1\] has the dtype int"),
         ({"parameters": [W1]}, ValueError, r"1 parameters.*domain_loss\(features, \*parameters\)"),
         ({"harness": tape.TapeHarness}, TypeError, "got .*TapeHarness.* Pass an instance"),
@@ -282,6 +304,11 @@ MANY = "must return a scalar; it returned a value of 2 dimensions. Return the me
 def test_arguments_are_rejected(given, error, message):
     with pytest.raises(error, match=message):
         check(**{"loss": right, **given})
+
+
+def test_all_but_the_first_three_are_given_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        check_flow(right, FEATURES, LAM, "tape")
 
 
 def test_a_harness_without_constants_takes_no_parameters():

@@ -28,9 +28,9 @@ def slope(module):
 
 def test_lam_is_set_and_shown():
     module = GradientReversal(0.5)
-    for module.lam in (2, torch.tensor(3.0), 2.0):
+    for module.lam in (torch.finfo(torch.float32).max, 2, torch.tensor(3.0), 2.0):
         assert slope(module) == [-module.lam, -module.lam]
-    assert repr(module) == "GradientReversal(lam=2)"
+    assert repr(module) == "GradientReversal(lam=2)" and module.__module__ == "revgrad_torch"
     assert module.lam.dtype == torch.float32 and module.lam.shape == ()
     assert not list(module.parameters())
 
@@ -66,6 +66,7 @@ def test_to_empty_keeps_what_was_set_or_loaded_last():
     module.to("meta").load_state_dict({"lam": torch.tensor(0.4)})
     assert module.lam.is_meta
     assert slope(module.to_empty(device="cpu")) == slope(GradientReversal(0.4))
+    module.to("meta").lam = torch.tensor(0.4)
     module.lam.data = torch.full((), 1e-20)  # garbage
     module.reset_parameters()
     assert slope(module) == slope(GradientReversal(0.4))
@@ -95,9 +96,9 @@ def test_what_is_written_to_the_buffer_counts_or_is_refused_at_the_next_forward_
         write(module.lam, lam)
         assert slope(module) == [-lam, -lam]
         write(module.lam, bad)
-        for _ in range(2):
+        for run in (module, module, slope):
             with pytest.raises(revgrad.InvalidLambdaError, match="must be a real, finite number"):
-                module(X)
+                run(module if run is slope else X)
     module.lam.data = torch.tensor(0.25, dtype=torch.bfloat16)
     assert slope(module) == [-0.25, -0.25]
 

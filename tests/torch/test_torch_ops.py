@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from support.examples import assert_public
 import torch._dynamo.testing
 import torch.autograd.forward_ad as forward_ad
 import torch.utils.checkpoint
@@ -13,6 +14,7 @@ from support.processes import python
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import revgrad
+import revgrad_torch
 from revgrad_torch import GradientReversal, reverse_gradient, scale_gradient
 from revgrad_torch.testing import _Module as Module
 
@@ -34,6 +36,10 @@ variables_compile = pytest.mark.skipif(torch.__version__ < (2, 13), reason="PyTo
 
 
 # --- eager ----------------------------------------------------------------------------------------
+
+
+def test_public_names():
+    assert_public(revgrad_torch)
 
 
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "longdouble", ">i4"])

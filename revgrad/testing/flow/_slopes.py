@@ -70,7 +70,7 @@ class Measured:
 
 
 def measure(
-    loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: float, parts: bool = True
+    loss: Callable[[Any], float], x: Any, gradient: Optional[Any], eps: float, parts: bool
 ) -> Measured:
     """Return the slopes of a loss at `x`.
 
@@ -84,7 +84,7 @@ def measure(
         What the framework returned as the gradient, of the shape of `x`.
     eps : float
         The relative resolution of the loss.
-    parts : bool, optional
+    parts : bool
         Whether to look along parts of the gradient as well.
 
     Returns

@@ -7,13 +7,19 @@ import keras
 import numpy as np
 import pytest
 from small_models import JIT, X, Y, built, functional
+from support.examples import assert_public
 from support.processes import python
 
+import revgrad_keras
 from revgrad import InvalidLambdaError, LambdaVariable, reverse, scale_gradient
 from revgrad_keras import GradientReversal, GradientScale, ScheduleLambda
 from revgrad_keras.testing import KerasHarness, _pulled_back
 
 NATIVE = keras.backend.backend()
+
+
+def test_public_names():
+    assert_public(revgrad_keras)
 
 
 def number(variable):
