@@ -57,6 +57,7 @@ HEAVY = "under_pytest or hypothesis or 64_threads or soak or not_light"
 SUITE = ["-k", f"not ({HEAVY})", "tests/testing/test_bites.py", "tests/testing/test_suite.py"]
 # What only a framework with in-graph values runs: the toy of the suite's tests has them.
 TOY = [*core(LAMBDA, f"not ({PROCESSES} or {HEAVY})"), *SUITE[2:]]
+COMMAND = core("test_command test_doctor", "")
 FLOW = ["tests/testing/test_flow_parts.py", "tests/testing/test_flow.py"]
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {
@@ -83,6 +84,13 @@ TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/schedules/_progress.py": ("", core(RAMPS)),
     "revgrad/schedules/_ramps.py": ("", core(RAMPS)),
     "revgrad/schedules/_scheduler.py": ("", core("test_scheduler test_mistakes test_migration")),
+    "revgrad/_cli/main.py": ("", COMMAND),
+    "revgrad/_cli/schedule.py": ("", COMMAND),
+    "revgrad/_cli/doctor.py": ("", COMMAND),
+    "revgrad/_cli/check.py": ("", COMMAND),
+    "revgrad/_cli/console.py": ("", COMMAND),
+    "revgrad/_cli/isolation.py": ("", COMMAND),
+    "revgrad/_cli/worker.py": ("", COMMAND),
     "revgrad/testing/flow/__init__.py": ("", FLOW),
     "revgrad/testing/flow/_diagnosis.py": ("", FLOW),
     "revgrad/testing/flow/_domain_loss.py": ("", FLOW),

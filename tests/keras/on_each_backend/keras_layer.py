@@ -20,6 +20,8 @@ NATIVE = keras.backend.backend()
 
 def test_public_names():
     assert_public(revgrad_keras)
+    for each in (GradientReversal, GradientScale):
+        assert keras.saving.get_registered_name(each) == f"revgrad>{each.__name__}"
 
 
 def number(variable):
@@ -77,7 +79,8 @@ def test_lambda_is_a_weight_that_cannot_be_trained():
     for model.trainable in (False, True):
         assert layer.trainable_weights == []
     assert len(model.trainable_weights) == 2
-    assert number(GradientReversal().lam) == 1
+    assert number(GradientReversal().lam) == number(GradientScale().factor) == 1
+    assert layer.built and layer.compute_output_shape((4, 3)) == (4, 3)
     with pytest.raises(InvalidLambdaError, match="got -1"):
         layer(keras.Input((3,)), lam=-1)
 
