@@ -37,7 +37,7 @@ SECTIONS = {
     "clauses-pages": Section("clauses.py --pages", "", 1),
     "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
     "soak": Section("soak.py --reversals 20000", "torch jax", 4),
-    "mutation-sample": Section("mutation.py --jobs 2 --minutes 12 --sample 3", "cosmic_ray", 15),
+    "mutation-sample": Section("mutation.py --jobs 2 --minutes 9 --sample 2", "cosmic_ray", 12),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 8),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 1),
@@ -55,7 +55,7 @@ SECTIONS = {
     "soak-whole": Section("soak.py", "torch jax", 600),
     "mutation-core": Section("mutation.py --jobs 2 revgrad/*.py schedules/*.py", "cosmic_ray", 60),
     # Its tests start processes: all of them would take hours.
-    "mutation-command": Section("mutation.py --jobs 2 --sample 12 _cli/*.py", "cosmic_ray", 60),
+    "mutation-command": Section("mutation.py --jobs 2 --sample 6 _cli/*.py", "cosmic_ray", 60),
     "mutation-suite": Section(
         "mutation.py --jobs 2 testing/*.py testing/*/*.py", "cosmic_ray", 180
     ),

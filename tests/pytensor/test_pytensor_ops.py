@@ -1,6 +1,7 @@
 """The Op under every linker, with the rewrites on and off, and in graphs that are changed."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -9,15 +10,17 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import Mode
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
 from pytensor.sparse import csr_matrix as sparse_matrix
+from pytensor.tensor.rewriting.shape import ShapeFeature
 from support.examples import assert_public
 from support.processes import installed
 
 import revgrad
 import revgrad_pytensor
 from revgrad.schedules import Dann, progress
-from revgrad_pytensor import reverse_gradient
+from revgrad_pytensor import ReverseGradient, reverse_gradient
 
 VALUE = np.array([0.5, -1.0, 2.0])
 SPARSE = sparse_matrix("x", dtype="float64")
@@ -88,7 +91,7 @@ def test_clone_replace():
 
 
 @pytest.mark.skipif(vectorize_graph is None, reason="this PyTensor does not vectorise graphs")
-@pytest.mark.parametrize("lam_shape", [(), (4, 1), (4, 3)])
+@pytest.mark.parametrize("lam_shape", [(), (3,), (4, 1), (4, 3)])
 @pytest.mark.parametrize("x_batch, lam_batch", [((2,), ()), ((), (2,)), ((2,), (2,))])
 def test_vectorized_graphs(x_batch, lam_batch, lam_shape):
     tensor = lambda *shape: pt.TensorType("float64", shape=shape)()
@@ -98,6 +101,7 @@ def test_vectorized_graphs(x_batch, lam_batch, lam_shape):
     assert ys.type.shape == (2, 4, 3)
     gradient = pytensor.grad((ys * gs).sum(), xs)
     run = pytensor.function([xs, lams, gs], [ys, gradient], mode=Mode("py"))
+    assert "ReverseGradient" not in pytensor.dprint(run, file="str")
     rng = np.random.RandomState(0)
     x, lam, g = (rng.rand(*each.type.shape) for each in (xs, lams, gs))
     value, found = run(x, lam, g)
@@ -138,6 +142,7 @@ def gradient_of_sum(x, lam, linker="py", rewrites="fast_run"):
         (pt.dmatrix, pt.dcol, (4, 1), (2, 1)),
         (pt.dmatrix, pt.dvector, (1,), (3,)),
         (pt.drow, pt.drow, (1, 2), (1, 3)),
+        (pt.dtensor3, pt.dtensor3, (2, 4, 4), (2, 3, 4)),
     ],
 )
 def test_a_length_that_is_learned_at_run_time_is_checked(
@@ -145,7 +150,7 @@ def test_a_length_that_is_learned_at_run_time_is_checked(
 ):
     """C16: the gradient of a sum is a broadcast number, which a rewrite may drop."""
     run = gradient_of_sum(x_type(), lam_type(), rewrites=rewrites)
-    x = np.ones((1, 3) if x_type is pt.drow else (2, 3))
+    x = np.ones({pt.drow: (1, 3), pt.dtensor3: (2, 3, 4)}.get(x_type, (2, 3)))
     with pytest.raises((AssertionError, ValueError)):
         run(x, np.ones(wrong))
     np.testing.assert_array_equal(run(x, np.full(fitting, 2.0)), -2 * x)
@@ -157,6 +162,25 @@ def test_every_linker_checks_the_lengths(linker):
     np.testing.assert_array_equal(run(np.ones((2, 3))), np.full((2, 3), -2.0))
     with pytest.raises((AssertionError, ValueError)):
         run(np.ones((1, 3)))
+
+
+def test_the_op_itself_in_forward_mode():
+    x, lam, t, s = pt.dvector("x"), pt.dscalar("lam"), pt.dvector("t"), pt.dscalar("s")
+    by_op = "use_op_rop_implementation"  # older versions have no other way
+    options = {by_op: True} if by_op in inspect.signature(pytensor.gradient.Rop).parameters else {}
+    y = revgrad.reverse(pt.sin(x), 2 * lam)
+    along = [pytensor.gradient.Rop(y, *each, **options) for each in ((x, t), (lam, s))]
+    found = pytensor.function([x, lam, t, s], along, on_unused_input="ignore")(VALUE, 0.3, VALUE, 1)
+    np.testing.assert_allclose(found, [-0.6 * VALUE * np.cos(VALUE), 0 * VALUE])
+
+
+def test_the_shape_and_equality_of_ops():
+    x, lam = pt.dmatrix(), pt.dscalar()
+    y = revgrad.reverse(x, lam)
+    op = ReverseGradient(x.type, lam.type)
+    assert op == y.owner.op != ReverseGradient(x.type, x.type)
+    shapes = FunctionGraph([x, lam], [y], features=[ShapeFeature()], clone=False).shape_feature
+    assert shapes.shape_of[y] == shapes.shape_of[x]
 
 
 def test_a_gather_from_a_reversal_with_an_array():
