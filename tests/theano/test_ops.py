@@ -241,6 +241,13 @@ def test_the_second_derivative_through_a_lam_with_lengths():
     np.testing.assert_allclose(run([1.0, 2.0], [0.5, 3.0]), [0.25 * 6, 9 * 12])
 
 
+def test_a_gradient_of_the_gradient_by_a_lam_with_lengths():
+    x, lam = T.dvector(), T.dvector()
+    gradient = theano.grad((reverse_gradient(x, lam) ** 2).sum(), x)
+    found = theano.grad(gradient.sum(), lam).eval({x: [1.0, 2.0], lam: [0.5, 3.0]})
+    assert found.tolist() == [-2, -4]
+
+
 @pytest.mark.parametrize("linker", ["cvm", "py"])
 @pytest.mark.parametrize("change, sign", [(revgrad.reverse, -1), (revgrad.scale_gradient, 1)])
 @pytest.mark.parametrize("shape", [(), (3, 1), (2,), (1, 2), (3, 2)])
