@@ -4,7 +4,8 @@ Run ``tox run -e mutation``, or ``python benchmarks/mutation.py`` where cosmic-r
 hypothesis are installed; ``python benchmarks/mutation.py revgrad/_lambda.py "schedules/*.py"`` for
 some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn with a fixed seed,
 ``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once. ``--again TABLE`` tests those
-that survived in a table that was printed before, and prints the table with what they did now.
+that survived in a table that was printed before and are not in the list, and prints the table with
+what they did now.
 cosmic-ray makes the mutants; each is tested in a forked process that has imported everything else,
 in a copy of the repository. mutation.txt lists mutants that cannot be told from the original, or
 that no test is meant to kill, grouped by reason.
@@ -303,13 +304,15 @@ def tested(
 ) -> Tuple[int, List[Found]]:
     """Test the mutants of a file; return how many there are, and what those tested did."""
     every = list(mutants(file))
-    count = len(every)
+    count, listed = len(every), []
     if args.again is not None:
         every = [each for each in every if f"survived: {each.change}\n" in args.again]
+        listed = [Found(each.change, False) for each in every if each.change in args.known]
+        every = [each for each in every if each.change not in args.known]
     chosen = random.Random(0).sample(every, min(args.sample or len(every), len(every)))
     rest = iter(chosen)
     if not chosen or time.monotonic() > args.until:
-        return count, []
+        return count, listed
     framework, tests = TARGETS[file]
     key = " ".join(tests)
     if key not in baseline:
@@ -321,7 +324,7 @@ def tested(
     seconds = int(10 + 5 * baseline[key])
     with ThreadPoolExecutor(len(folders)) as pool:
         parts = pool.map(lambda each: test_in(each, file, rest, args.until, seconds), folders)
-        return count, [each for part in parts for each in part]
+        return count, [*listed, *(each for part in parts for each in part)]
 
 
 def test_in(
@@ -361,7 +364,7 @@ def main() -> int:
     if args.again is not None and (args.sample or args.minutes < 1e9):
         parser.error("--again tests all that survived: leave out --sample and --minutes")
     args.until = time.monotonic() + 60 * args.minutes
-    known = read_known(KNOWN.read_text(encoding="utf-8"))
+    args.known = known = read_known(KNOWN.read_text(encoding="utf-8"))
     print(f"{'file':36} mutants tested killed listed survived", flush=True)
     differences: List[str] = []
     baseline: Dict[str, float] = {}  # by tests, the seconds that they take
