@@ -48,6 +48,11 @@ def core(names: str, without: str = f"not ({PROCESSES})") -> List[str]:
     return ["--hypothesis-profile=mutation", "-k", without, *paths]
 
 
+def testing(names: str) -> List[str]:
+    """Return the paths of tests of the suite."""
+    return [f"tests/testing/{name}.py" for name in names.split()]
+
+
 def of(backend: str, names: str) -> Tuple[str, List[str]]:
     """Return a backend's framework, and the paths of its tests."""
     return backend, [f"tests/{backend}/{name}.py" for name in names.split()]
@@ -55,11 +60,11 @@ def of(backend: str, names: str) -> Tuple[str, List[str]]:
 
 # Those start processes, or pytest, for what the other tests do as well.
 HEAVY = "under_pytest or hypothesis or 64_threads or soak or not_light"
-SUITE = ["-k", f"not ({HEAVY})", "tests/testing/test_bites.py", "tests/testing/test_suite.py"]
+SUITE = ["-k", f"not ({HEAVY})", *testing("test_cases test_bites test_suite")]
 # What only a framework with in-graph values runs: the toy of the suite's tests has them.
 TOY = [*core(LAMBDA, f"not ({PROCESSES} or {HEAVY})"), *SUITE[2:]]
 COMMAND = core("test_command test_doctor", "")
-FLOW = ["tests/testing/test_flow_parts.py", "tests/testing/test_flow.py"]
+FLOW = testing("test_flow_parts test_flow")
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {
     "revgrad/_lambda.py": ("", core(LAMBDA)),

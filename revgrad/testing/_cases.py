@@ -119,7 +119,7 @@ def equal(harness: Harness, came: Any, expected: Any) -> bool:
     if not harness.subnormals:
         with np.errstate(invalid="ignore"):
             tiny = abs(expected) < floating(str(expected.dtype)).tiny
-        same |= tiny & (came == 0)
+        same |= tiny & (expected != 0) & (came == 0)
     return bool(np.all(same))
 
 
