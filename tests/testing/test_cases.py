@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from revgrad.testing import Harness
 from revgrad.testing._cases import SPECIAL, describe_array, equal, expect, fixed_cases
 from revgrad.testing._check import Mismatch
 
@@ -66,3 +67,7 @@ def test_long_arrays_are_shortened():
     lines = [describe_array(np.asarray("x" * length)) for length in (158, 159)]
     assert lines == ["'" + "x" * 158 + "'", "'" + "x" * 156 + "..."]
     assert ["..." in describe_array(np.arange(n)) for n in (12, 13)] == [False, True]
+
+
+def test_a_harness_has_no_further_values_unless_it_says_so():
+    assert list(Harness().values()) == []

@@ -80,7 +80,7 @@ def test_lambda_is_a_weight_that_cannot_be_trained():
         assert layer.trainable_weights == []
     assert len(model.trainable_weights) == 2
     assert number(GradientReversal().lam) == number(GradientScale().factor) == 1
-    assert layer.built and layer.compute_output_shape((4, 3)) == (4, 3)
+    assert GradientReversal().built and layer.compute_output_shape((4, 3)) == (4, 3)
     with pytest.raises(InvalidLambdaError, match="got -1"):
         layer(keras.Input((3,)), lam=-1)
 
