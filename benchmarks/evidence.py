@@ -54,8 +54,6 @@ SECTIONS = {
     "gpu": Section("gpu.py", "torch jax tensorflow", 1),
     "soak-whole": Section("soak.py", "torch jax", 600),
     "mutation-core": Section("mutation.py --jobs 2 revgrad/*.py schedules/*.py", "cosmic_ray", 60),
-    # Its tests start processes: all of them would take hours.
-    "mutation-command": Section("mutation.py --jobs 2 --sample 6 _cli/*.py", "cosmic_ray", 60),
     "mutation-suite": Section(
         "mutation.py --jobs 2 testing/*.py testing/*/*.py", "cosmic_ray", 180
     ),
@@ -70,7 +68,7 @@ SECTIONS = {
 # Run only where they are named.
 LONG = {
     "soak-whole",
-    *(f"mutation-{of}" for of in "core command suite backends mlx paddle mindspore".split()),
+    *(f"mutation-{of}" for of in "core suite backends mlx paddle mindspore".split()),
 }
 
 
