@@ -57,6 +57,15 @@ def test_an_error_of_the_backend_is_a_failure_that_names_the_clause(harness, mon
     assert re.match(r"C6 double_reversal: .*\n  it raised KeyError: 'device'$", result.reason)
 
 
+def test_the_values_of_a_harness_are_reversed_and_each_thread_must_succeed(harness, monkeypatch):
+    monkeypatch.setattr(tape.TapeHarness, "values", lambda self: [tape.constant(1.0)])
+    names = ["claims_resolve", "thread_safe"]
+    assert {run_check(name, harness).outcome for name in names} == {"passed"}
+    monkeypatch.setattr(tape.TapeBackend, "reverse", lambda self, x, lam: {}["device"])
+    reasons = [run_check(name, harness).reason for name in names]
+    assert all("it raised KeyError: 'device'" in reason for reason in reasons)
+
+
 def test_what_is_not_declared_is_skipped_with_the_reason_of_the_author(harness, monkeypatch):
     monkeypatch.setattr(tape.TapeBackend, "capabilities", frozenset({"views", "threads"}))
     harness.unsupported = {"forward_mode": "there is none", "*": "it is small"}
