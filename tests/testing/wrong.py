@@ -420,5 +420,13 @@ scale_fails = functools.partial(fails, method="scale_gradient")
 # A number is cast to float32 first.
 scale_fails("scaled_gradient", factor_in_float32=replaced(float, quiet(np.float32)))
 scale_fails("scaled_by_array", factor_of_first_sample=replaced(np.ndarray, lambda c: c.flat[0]))
-scale_fails("scaled_transforms", FactorLostInForwardMode=backends.ForwardModeIsIdentity.fault)
-scale_fails("scaled_transforms", factor_lost_in_batches=in_batches)
+# What the checks find in a reversal they find in a factor, too.
+scale_fails(
+    "scaled_transforms",
+    FactorLostInForwardMode=backends.ForwardModeIsIdentity.fault,
+    FactorLostAmongOutputs=backends.LostAmongOutputs.fault,
+    FactorOnlyFirstOrder=backends.OnlyFirstOrder.fault,
+    FactorLostByCopies=LostByCopies,
+    factor_lost_in_batches=in_batches,
+    factor_frozen=replaced(revgrad.LambdaVariable, float),
+)
