@@ -43,6 +43,19 @@ def test_a_failure_says_the_clause_the_smallest_input_what_was_expected_and_what
     )
 
 
+@pytest.mark.parametrize(
+    "wrong, check, words",
+    [
+        ("OnlyFirstOrder", "second_order", "λ = 1.0\n"),
+        ("training_only", "mode_independent", "g = [2. 4. 6.], times -0.3\n"),
+        ("CompilesAgain", "compiled_once", "came:     21"),
+    ],
+)
+def test_the_words_of_a_failure(wrong, check, words):
+    with wrong_one(wrong) as harness:
+        assert words in run_check(check, harness).reason
+
+
 def test_the_same_failure_in_every_run():
     with wrong_one("RoundsFloat64") as harness:
         (reason,) = {run_check("identity", harness).reason for _ in range(3)}

@@ -343,6 +343,12 @@ class LayerIgnoresInvalid(Reversal):
 
 
 @fails("assigned_lambda")
+class LayerTakesNan(Reversal):
+    def __setattr__(self, name, lam):
+        super().__setattr__(name, normalize_lambda(lam) if lam == lam else 0.0)
+
+
+@fails("assigned_lambda")
 class LayerReplacesLam(Reversal):
     """What is assigned does not replace what is used."""
 
