@@ -24,6 +24,12 @@ def test_public_names():
     assert_public(revgrad_mlx)
 
 
+def test_the_gradient_for_lambda_is_a_zero_of_its_shape():
+    for lam in (mx.array(0.5), mx.array([0.5])):
+        found = mx.grad(lambda lam: reverse_gradient(X, lam).sum())(lam)
+        assert found.shape == lam.shape and found.sum().item() == 0
+
+
 def test_vmap_of_vmap():
     twice = mx.vmap(mx.vmap(lambda x: reverse_gradient(x, 0.5)))
     assert slope(twice, mx.ones((2, 3))) == [[-0.5] * 3] * 2

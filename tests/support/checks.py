@@ -29,6 +29,7 @@ def assert_caught(check, harness, kind=Mismatch):
 
 def assert_only_a_lambda_is_accepted(layer_type, tensor):
     """Assert that a layer refuses anything else, when it is made and when λ is assigned."""
+    assert repr(layer_type()) == "GradientReversal(lam=1)"
     layer = layer_type(0.5)
     for wrong in (-1, tensor(-1.0), tensor([1.0]), "0.3", None, 1e39):
         for give in (layer_type, lambda lam: setattr(layer, "lam", lam)):

@@ -357,6 +357,24 @@ class LayerReplacesLam(Reversal):
 
 
 fails("lambda_array", mean_of_lam=replaced(np.ndarray, np.mean))
+fails(
+    "zero_lambda",
+    zero_is_one=lambda right, x, lam: right(x, lam or 1.0 if type(lam) is float else lam),
+)
+
+
+@fails("lambda_array")
+def one_lam_for_a_scalar(right, x, lam):
+    one = isinstance(lam, np.ndarray) and lam.shape == (1,) and not x.shape
+    return right(x, lam[0] if one else lam)
+
+
+@fails("invalid_lambda_rejected lambda_array")
+def error_of_its_own(right, x, lam):
+    try:
+        return right(x, lam)
+    except revgrad.InvalidLambdaError as error:
+        raise (KeyError(lam) if isinstance(lam, (str, np.ndarray)) else error) from None
 
 
 @fails("lambda_array")
