@@ -33,6 +33,10 @@ def cube(x):
     return (TWO(x) ** 3).sum()
 
 
+def test_the_gradient_for_lambda_is_zero():
+    assert ms.grad(reverse_gradient, grad_position=1)(X, ms.Tensor(0.5)).asnumpy() == 0
+
+
 def slope_of_cube(x):
     return ms.grad(cube)(x).sum()
 
