@@ -97,6 +97,23 @@ def test_the_layer():
         layer.lam = variable(0.5)
 
 
+def test_what_is_assigned_or_written_to_a_layer_counts_and_stays_float32():
+    lam = LambdaVariable(0.5)
+    layer = GradientReversal(lam)
+    layer.lam = 0.25
+    assert lam.value == 0.25 and slope(layer) == [-0.25] * 3
+    layer.lam.set_value(paddle.to_tensor(0.75))
+    assert slope(layer) == [-0.75] * 3 and lam.value == 0.75
+    lam.value = 0.1
+    layer.lam = layer.lam
+    assert lam.value == 0.1  # not rounded
+    layer.lam.set_value(paddle.to_tensor(0.5))
+    assert layer.to(dtype="float64") is layer and layer.lam.dtype == paddle.float32
+    layer.lam.set_value(paddle.to_tensor(-0.5))
+    with pytest.raises(InvalidLambdaError):
+        layer.to(dtype="float16")
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 LOAD = """
