@@ -142,8 +142,8 @@ def is_here(what: str) -> bool:
 def versions() -> List[str]:
     """Return the versions of Python, the machine, and the frameworks."""
     found = [f"Python {platform.python_version()}", f"{platform.machine()}, {os.cpu_count()} cores"]
-    names = "numpy torch tensorflow-cpu keras jax pytensor autograd Theano mlx paddlepaddle mindspore"
-    for name in names.split():
+    names = "numpy torch tensorflow-cpu keras jax pytensor autograd Theano mlx paddlepaddle"
+    for name in (*names.split(), "mindspore"):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -26,7 +26,7 @@ def as_integer(what: str, value: Any, least: int = 1) -> int:
     """Return a Python or NumPy integer that is at least `least` as an int."""
     try:
         integer = operator.index(value)
-    except TypeError:
+    except Exception:  # of the object itself, too
         integer = least - 1
     if isinstance(value, bool) or integer < least:
         raise invalid(what, f"an integer >= {least}", value)
@@ -38,7 +38,7 @@ def as_tuple(what: str, value: Any) -> Tuple[Any, ...]:
     try:
         if not isinstance(value, (str, bytes, Mapping)):
             return tuple(value)
-    except TypeError:
+    except Exception:  # of the object itself, too
         pass
     raise invalid(what, "a sequence", value)
 

@@ -80,6 +80,10 @@ class Unwritten(float):
     __repr__ = lambda self: 1 / 0
 
 
+class Failing:
+    __index__ = __iter__ = __repr__ = lambda self: 1 / 0
+
+
 class NotFloat(float):
     __float__ = lambda self: 1 / 0
 
@@ -186,6 +190,7 @@ MISTAKES = [
     not_plain({"kind": "Scaled", "schedule": "Dann", "scale": 1}, "schedule must be a schedule or"),
     (lambda: revgrad.schedules.Schedule(), TypeError, "abstract"),
     (lambda: Dann(low=1, high=0.5), ValueError, "high must be at least low; got low=1.0, high=0.5"),
+    not_points(Failing(), "points must be a sequence; got an object without a repr"),
     not_points([], "points must contain at least one pair (p, λ)"),
     not_points(3, "points must be a sequence; got 3 (int)."),
     not_points("ab", "points must be a sequence"),
@@ -232,6 +237,7 @@ MISTAKES = [
     not_a_state({**STATE, "epoch": 3}, "is a dict of steps, total_steps, schedule, value"),
     not_a_state({**STATE, "steps": -1}, "steps of the state must be an integer >= 0; got -1"),
     not_a_state({**STATE, "steps": 1.5}, "steps of the state must be an integer >= 0; got 1.5"),
+    not_a_state({**STATE, "steps": Failing()}, "must be an integer >= 0; got an object without"),
     not_a_state({**STATE, "value": "0"}, "value of the state must be a finite number >= 0"),
     not_a_state({**STATE, "total_steps": 5}, "its total_steps is 5, here it is 10."),
     not_a_state({**STATE, "total_steps": np.ones(2)}, "its total_steps is [1. 1.], here it"),
