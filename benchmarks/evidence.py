@@ -37,7 +37,7 @@ SECTIONS = {
     "clauses-pages": Section("clauses.py --pages", "", 1),
     "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
     "soak": Section("soak.py --reversals 20000", "torch jax", 4),
-    "mutation-sample": Section("mutation.py --jobs 2 --minutes 9 --sample 2", "cosmic_ray", 12),
+    "mutation-sample": Section("mutation.py --jobs 2 --minutes 15 --sample 1", "cosmic_ray", 17),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 8),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 1),

@@ -396,8 +396,9 @@ def main() -> int:
             counts = [count, len(found), len(killed), len(lived) - len(survived), len(survived)]
             if args.again is not None:
                 # Without those that survived and are no longer made, as the code is another.
-                gone = before[4] - len(found)
-                counts[1:4] = [before[1] - gone, before[2] + counts[2], before[3] + counts[3]]
+                counts[1] = before[1] - max(0, before[4] - len(found))
+                counts[3] += before[3]
+                counts[2] = counts[1] - counts[3] - counts[4]
             sums = [a + b for a, b in zip(sums, counts)]
             print(f"{file:36}", *row(counts), flush=True)
             print(*survived, sep="\n", file=sys.stderr, flush=True)
