@@ -63,7 +63,7 @@ HEAVY = "under_pytest or hypothesis or 64_threads or soak or not_light"
 SUITE = ["-k", f"not ({HEAVY})", *testing("test_cases test_bites test_suite")]
 # What only a framework with in-graph values runs: the toy of the suite's tests has them.
 TOY = [*core(LAMBDA, f"not ({PROCESSES} or {HEAVY})"), *SUITE[2:]]
-COMMAND = core("test_command test_doctor", "")
+COMMAND = core("test_mistakes test_command test_doctor", "")
 FLOW = testing("test_flow_parts test_flow")
 # Of each file the tests that may kill a mutant of it, and the framework that they import.
 TARGETS: Dict[str, Tuple[str, List[str]]] = {

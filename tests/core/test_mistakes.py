@@ -272,7 +272,7 @@ BETWEEN = "expected a number of seconds > 0 and < 1e6; got "
         *((f"--timeout {text}", f"{BETWEEN}'{text}'") for text in ("0", "nan", "inf", "soon")),
         ("check", "name backends, or give --all"),
         ("check numpy --all", "name backends, or give --all, not both"),
-        ("check numpy --jsn", "unrecognized arguments: --jsn"),
+        ("check numpy --js", "unrecognized arguments: --js"),  # nor are options abbreviated
         ("schedule --steps 10", "name a schedule: constant, cosine, dann"),
         ("schedule thaeno", f"There is no schedule 'thaeno'. Known schedules: {SCHEDULES}"),
         ("schedule dan --gamma 1", "There is no schedule 'dan'. Did you mean 'dann'? Known"),
