@@ -37,7 +37,12 @@ SECTIONS = {
     "clauses-pages": Section("clauses.py --pages", "", 1),
     "fuzz": Section("fuzz.py --seconds 25", "hypothesis", 6),
     "soak": Section("soak.py --reversals 20000", "torch jax", 4),
-    "mutation-sample": Section("mutation.py --jobs 2 --minutes 15 --sample 1", "cosmic_ray", 17),
+    "mutation-sample": Section(
+        "mutation.py --jobs 2 --minutes 10 --sample 2 revgrad/*.py _cli/*.py schedules/*.py"
+        " testing/*.py testing/*/*.py",
+        "cosmic_ray",
+        12,
+    ),
     "faults": Section("faults.py --kills 5", "theano lasagne sklearn", 8),
     "first-call": Section("first_calls.py --processes 5 --installed 0 50 100 200", "pluggy", 1),
     "first-calls": Section("first_calls.py --processes 20", "pluggy", 1),
