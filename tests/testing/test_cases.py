@@ -58,7 +58,7 @@ def test_equal(came, expected, same):
 @pytest.mark.parametrize(
     "came, words", [(None, "None: not conn"), (np.ones(2), "64 of shape .2,.$")]
 )
-def test_what_is_no_array_of_the_shape_and_dtype(came, words):
+def test_an_array_of_another_shape_or_dtype(came, words):
     with pytest.raises(Mismatch, match=words):
         expect(types.SimpleNamespace(subnormals=True), "x", came, np.ones(2, "float32"))
 
