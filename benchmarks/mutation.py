@@ -6,6 +6,7 @@ some of the files in TARGETS, ``--sample 20`` for so many mutants of each, drawn
 ``--minutes 10`` to stop then, ``--jobs 2`` to test so many at once. ``--again TABLE`` tests those
 that survived in a table that was printed before and are not in the list, and prints the table with
 what they did now.
+
 cosmic-ray makes the mutants; each is tested in a forked process that has imported everything else,
 in a copy of the repository. mutation.txt lists mutants that cannot be told from the original, or
 that no test is meant to kill, grouped by reason.

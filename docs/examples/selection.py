@@ -184,7 +184,8 @@ def select(
     Raises
     ------
     RecordError
-        If the file is of a run with another number of epochs or another batch.
+        If the file is not a record of risks, is of a run with another number of epochs or another
+        batch, or cannot be written.
     """
     how = {"epochs": epochs, "batch": batch, "rate": RATE, "held out": HELD_OUT}
     rows = read(record, how)
@@ -229,12 +230,13 @@ def read(record: str, how: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return the rows of a file of risks; begin one if there is none."""
     path = Path(record)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():  # without the end of a line whose writing was interrupted
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-    if not path.exists() or not path.stat().st_size:
-        path.write_text(json.dumps(how) + "\n")
+    begin, content = json.dumps(how) + "\n", path.read_bytes() if path.exists() else b""
+    if b"\n" not in content and begin.encode().startswith(content):  # new, or cut off there
+        path.write_text(begin)
+        return []
+    whole = content[: content.rfind(b"\n") + 1]
     try:
-        first, *rows = map(json.loads, path.read_text().splitlines())
+        first, *rows = map(json.loads, whole.splitlines())
     except ValueError as error:
         raise RecordError(
             f"{record} is not a record of risks ({error}). Restore it, or pass another file to "
@@ -245,6 +247,7 @@ def read(record: str, how: Dict[str, Any]) -> List[Dict[str, Any]]:
             f"{record} has the risks of {first}; this run is {how}. Run with those, or pass "
             "another file to --record."
         )
+    os.truncate(path, len(whole))  # the end of a line whose writing was interrupted
     return rows
 
 
@@ -309,7 +312,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     try:
         pairs = problems.amazon_pairs(args.folder, args.source, args.target)
         print(table(select(args.folder, pairs, args.record, quiet=quiet, **how)))
-    except (FileNotFoundError, RecordError) as error:
+    except (OSError, RecordError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"\ninterrupted; the same command goes on with {args.record}")

@@ -164,9 +164,12 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, code,
     assert len(lines) == 1 + 2 * 10  # sizes, λ
     words = r"error: .*; this run is {'epochs': 60, 'batch': 10,.*pass another file to --record\."
     assert re.search(words, finish(begin(record, batch=10), 1))
-    record.write_text("{}\nno JSON\n")
-    with pytest.raises(selection.RecordError, match="risks.jsonl is not a record of risks .Exp"):
-        selection.read(record, {})
+    for content in (b"{}\nno JSON\nend", b"no JSON", b"\xff\n", b"[]\n{"):  # each is left as it is
+        record.write_bytes(content)
+        words = "is not a record of risks" if content != b"[]\n{" else "has the risks of"
+        with pytest.raises(selection.RecordError, match=f"risks.jsonl {words}"):
+            selection.read(record, {})
+        assert record.read_bytes() == content
 
 
 def test_a_risk_reads_no_label_of_the_target(folder):
