@@ -206,17 +206,19 @@ def select(
         # An interruption is for this process, which then ends the others.
         ignore = signal.signal, (signal.SIGINT, signal.SIG_IGN)
         pool = context.Pool(min(jobs or cores(), len(left)), *ignore)
-        with bar, open(record, "a") as file, pool:
-            for row in pool.imap_unordered(work, left):
-                try:
+        try:
+            with bar, open(record, "a") as file, pool:
+                for row in pool.imap_unordered(work, left):
                     print(json.dumps(row), file=file, flush=True)
-                except OSError as error:
-                    raise RecordError(
-                        f"{record} was not written: {error}. What it has is kept; the same "
-                        "command goes on with it."
-                    ) from None
-                rows.append(row)
-                bar.update()
+                    rows.append(row)
+                    bar.update()
+        except FileNotFoundError:  # of the reviews
+            raise
+        except OSError as error:  # also as the file is closed
+            raise RecordError(
+                f"{record} was not written: {error}. What it has is kept; the same command goes "
+                "on with it."
+            ) from None
     chosen = set(wanted)
     return choose((row for row in rows if tuple(row[field] for field in fields) in chosen), lowest)
 

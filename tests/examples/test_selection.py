@@ -154,7 +154,9 @@ def test_an_interrupted_selection_goes_on_and_finds_the_same(interruption, code,
         time.sleep(0.01)
     if interruption:
         killed.send_signal(interruption)
-    assert message in finish(killed, code)
+    errors = finish(killed, code)
+    # The workers of a process that was killed end in a traceback.
+    assert message in errors and (code < 0 or "Traceback" not in errors)
     before = record.read_text()
     record.write_text(before + '{"source": "boo')  # written when the power went
     assert finish(begin(record)).splitlines()[:-1] == expected.splitlines()[:-1]
